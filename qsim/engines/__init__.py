@@ -1,0 +1,85 @@
+"""Engines: they run a circuit forward and give gradients. All keep the contract of `Engine`."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Protocol
+
+from torch import Tensor
+
+from qsim.circuit import Circuit
+from qsim.errors import UsageError
+from qsim.observables import PauliString
+
+
+class Engine(Protocol):
+    """What every engine does.
+
+    Weights are [num_weights] or [batch, num_weights], inputs [num_inputs] or [batch, num_inputs];
+    both real, of the same dtype and device. Results are differentiable in both.
+    """
+
+    def expval(
+        self,
+        circuit: Circuit,
+        observables: tuple[PauliString, ...],
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+    ) -> Tensor:
+        """Expectation values, real [batch, observables]."""
+
+    def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
+        """Final states, complex [batch, 2**num_qubits]."""
+
+
+@cache
+def _native_missing() -> str:
+    try:
+        import qsim._native  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+def select_engine(name: str, device_type: str) -> Engine:
+    """The engine of that name; "auto" takes the fastest one for tensors on that type of device.
+
+    Raises:
+        UsageError: for an unknown engine, or one that does not fit the device or this installation.
+    """
+    if name not in ("auto", "cpu", "reference"):
+        raise UsageError(f"there is no engine {name!r}: use auto, cpu or reference")
+    if name == "cpu" and device_type != "cpu":
+        raise UsageError(
+            f"the cpu engine takes tensors on the cpu, not on {device_type}: use engine='auto'"
+        )
+    if name == "cpu" and _native_missing():
+        raise UsageError(
+            f"the cpu engine was not built ({_native_missing()}): install a C++ compiler and "
+            "reinstall, or use engine='reference'"
+        )
+    if name == "reference" or device_type != "cpu":
+        return _reference()
+    if _native_missing():
+        _warn_reference()
+        return _reference()
+    from qsim.engines.cpu import CpuEngine
+
+    return CpuEngine()
+
+
+def _reference() -> Engine:
+    from qsim.engines.reference import ReferenceEngine
+
+    return ReferenceEngine()
+
+
+@cache
+def _warn_reference() -> None:
+    warnings.warn(
+        "qsim runs on its reference engine, which is slow, because the compiled one is missing "
+        f"({_native_missing()}): install a C++ compiler and reinstall efficient-qml",
+        stacklevel=4,
+    )

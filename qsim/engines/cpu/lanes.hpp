@@ -1,0 +1,103 @@
+// Vectors of samples: arithmetic on the widest registers that the instruction set and the block
+// have.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace qsim::cpu {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <class T, int N>
+struct VectorOf {
+    typedef T type __attribute__((vector_size(N * sizeof(T))));
+};
+template <class T>
+struct VectorOf<T, 1> {
+    using type = T;
+};
+
+template <class T, int W>
+constexpr int kVectorLanes =
+    static_cast<int>(kVectorBytes / sizeof(T)) < W ? static_cast<int>(kVectorBytes / sizeof(T)) : W;
+
+template <class V, class T>
+inline V load(const T* from) {
+    V v;
+    std::memcpy(&v, from, sizeof(V));
+    return v;
+}
+
+template <class V, class T>
+inline void store(T* to, const V& v) {
+    std::memcpy(to, &v, sizeof(V));
+}
+
+// sin and cos of N angles of moderate size, as arrays that the compiler turns into vectors:
+// reduction by multiples of pi/2 in three parts (Cody and Waite), then Taylor polynomials on
+// [-pi/4, pi/4], whose next term is below rounding.
+template <class T>
+struct SinCos;
+
+template <>
+struct SinCos<float> {
+    using Int = int32_t;
+    static constexpr float kHalfPi[3] = {0x1.92p0f, 0x0.001fbp0f, 0x0.0000054442dp0f};
+    static constexpr float kRound = 0x1.8p23f, kLargest = 8192.0f;
+    static constexpr int kTerms = 5;
+};
+
+template <>
+struct SinCos<double> {
+    using Int = int64_t;
+    static constexpr double kHalfPi[3] = {0x1.921fb54p0, 0x0.442d184p-28, 0x0.69898cc51701b839p-56};
+    static constexpr double kRound = 0x1.8p52, kLargest = 1048576.0;
+    static constexpr int kTerms = 9;
+};
+
+template <class T>
+inline void sincos_one(T angle, T& sine, T& cosine) {
+    using C = SinCos<T>;
+    const T rounded = angle * static_cast<T>(0.63661977236758134308) + C::kRound;
+    const T turns = rounded - C::kRound;
+    const T r = ((angle - turns * C::kHalfPi[0]) - turns * C::kHalfPi[1]) - turns * C::kHalfPi[2];
+    const T r2 = r * r;
+    T s = 1, c = 1;
+    for (int k = C::kTerms; k > 0; --k) {
+        s = 1 - s * r2 * static_cast<T>(1.0 / ((2 * k) * (2 * k + 1)));
+        c = 1 - c * r2 * static_cast<T>(1.0 / ((2 * k - 1) * (2 * k)));
+    }
+    s *= r;
+    const auto quadrant = std::bit_cast<typename C::Int>(rounded);  // its low bits count the turns
+    const bool swap = quadrant & 1;
+    const T a = swap ? c : s, b = swap ? s : c;
+    sine = quadrant & 2 ? -a : a;
+    cosine = (quadrant + 1) & 2 ? -b : b;
+}
+
+template <class T, int N>
+inline void sincos(const T* angles, T* sines, T* cosines) {
+    bool large = false;
+    for (int l = 0; l < N; ++l) large |= !(std::fabs(angles[l]) <= SinCos<T>::kLargest);
+    if (large) {
+        for (int l = 0; l < N; ++l) {
+            sines[l] = static_cast<T>(std::sin(static_cast<double>(angles[l])));
+            cosines[l] = static_cast<T>(std::cos(static_cast<double>(angles[l])));
+        }
+        return;
+    }
+    for (int l = 0; l < N; ++l) sincos_one<T>(angles[l], sines[l], cosines[l]);
+}
+
+}  // namespace
+}  // namespace qsim::cpu

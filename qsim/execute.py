@@ -1,0 +1,150 @@
+"""Run circuits: expectation values, states, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qsim.circuit import Circuit
+from qsim.engines import Engine, select_engine
+from qsim.errors import UsageError
+from qsim.observables import PauliString, check_observables
+
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+
+
+def expval(
+    circuit: Circuit,
+    observables: Sequence[PauliString] | None = None,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    engine: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Expectation values of Pauli strings after the circuit, starting from |0...0>.
+
+    Args:
+        circuit: the circuit.
+        observables: Pauli strings; Z on every qubit by default.
+        weights: the circuit's weights in radians, [num_weights] or [batch, num_weights].
+        inputs: the circuit's inputs in radians, [batch, num_inputs] or [num_inputs].
+        engine: "auto", "cpu" or "reference".
+        dtype: torch.complex64 or torch.complex128; by default what the weights and inputs have.
+
+    Returns:
+        real [batch, observables], or [observables] if nothing has a batch dimension;
+        differentiable in weights and inputs.
+
+    Raises:
+        UsageError: for tensors of a wrong shape, device or dtype, an unknown engine, or observables
+            of another number of qubits.
+    """
+    measured = check_observables(observables, circuit.num_qubits)
+    call = _prepare(circuit, weights, inputs, engine, dtype)
+    values = call.engine.expval(circuit, measured, call.weights, call.inputs, call.batch)
+    return values if call.batched else values[0]
+
+
+def state(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    engine: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """The state after the circuit: complex [batch, 2**n], or [2**n] without a batch dimension.
+
+    Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
+    """
+    call = _prepare(circuit, weights, inputs, engine, dtype)
+    psi = call.engine.state(circuit, call.weights, call.inputs, call.batch)
+    return psi if call.batched else psi[0]
+
+
+def probabilities(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    engine: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Probabilities of basis states: real [batch, 2**n], or [2**n] without a batch dimension."""
+    psi = state(circuit, weights, inputs, engine=engine, dtype=dtype)
+    return psi.real**2 + psi.imag**2
+
+
+class _Call(NamedTuple):
+    engine: Engine
+    weights: Tensor
+    inputs: Tensor
+    batch: int
+    batched: bool
+
+
+def _prepare(
+    circuit: Circuit,
+    weights: Tensor | None,
+    inputs: Tensor | None,
+    engine: str,
+    dtype: torch.dtype | None,
+) -> _Call:
+    """Check shapes, device and dtype, and find the batch."""
+    given = {"weights": weights, "inputs": inputs}
+    sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
+    tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
+    for name, tensor in tensors.items():
+        _check_tensor(name, tensor, sizes[name])
+    for name, size in sizes.items():
+        if name not in tensors and size:
+            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
+    real, device = _common(tensors, dtype)
+    ready = {
+        name: tensors[name].to(real)
+        if name in tensors
+        else torch.zeros(0, dtype=real, device=device)
+        for name in sizes
+    }
+    batch, batched = _batch(ready)
+    return _Call(
+        select_engine(engine, device.type), ready["weights"], ready["inputs"], batch, batched
+    )
+
+
+def _check_tensor(name: str, tensor: Tensor, size: int) -> None:
+    if not isinstance(tensor, Tensor):
+        raise UsageError(f"{name} are a torch tensor, not {type(tensor).__name__}")
+    if not tensor.is_floating_point():
+        raise UsageError(f"{name} are real floating-point angles, not {tensor.dtype}")
+    if tensor.dim() not in (1, 2) or tensor.shape[-1] != size or tensor.shape[0] < min(1, size):
+        raise UsageError(
+            f"{name} of shape {list(tensor.shape)} do not fit the circuit: "
+            f"it takes [{size}] or [batch, {size}]"
+        )
+
+
+def _common(
+    tensors: dict[str, Tensor], dtype: torch.dtype | None
+) -> tuple[torch.dtype, torch.device]:
+    devices = {tensor.device for tensor in tensors.values()}
+    if len(devices) > 1:
+        raise UsageError(
+            f"weights and inputs are on different devices: {sorted(map(str, devices))}"
+        )
+    if dtype is not None and dtype not in _REAL:
+        raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")
+    double = any(tensor.dtype == torch.float64 for tensor in tensors.values())
+    real = _REAL[dtype] if dtype is not None else (torch.float64 if double else torch.float32)
+    return real, devices.pop() if devices else torch.device("cpu")
+
+
+def _batch(tensors: dict[str, Tensor]) -> tuple[int, bool]:
+    sizes = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor.dim() == 2}
+    if len(set(sizes.values())) > 1:
+        raise UsageError(f"weights are a batch of {sizes['weights']}, inputs of {sizes['inputs']}")
+    return (next(iter(sizes.values())), True) if sizes else (1, False)

@@ -1,0 +1,1 @@
+"""Converters to and from other libraries; each is imported only when asked for."""

@@ -1,0 +1,1 @@
+"""Planning: circuits become programs, flat lists of fused gates that engines interpret."""

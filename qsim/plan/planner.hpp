@@ -1,0 +1,118 @@
+// Circuit -> Program: gates become 2x2 matrices (with up to two controls) on pairs of amplitudes.
+//
+// X, CX and SWAP never touch memory. They only change how a logical basis state x is stored:
+// amplitude x lies at address p = A x ^ b over GF(2). A one-qubit gate on qubit q then pairs the
+// addresses p and p ^ m with m = A e_q, and the qubit's value at address p is parity(r & p) ^ f
+// with r = row q of A^-1 and f = parity(r & b).
+#pragma once
+
+#include <array>
+#include <complex>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace qsim {
+
+using Complex = std::complex<double>;
+using Matrix = std::array<Complex, 4>;  // row-major 2x2
+
+// U(t) = sum_k projectors[k] exp(i frequencies[k] t); a fixed gate is projectors[0].
+struct Elementary {
+    std::array<double, 2> frequencies;
+    std::array<Matrix, 2> projectors;
+    bool diagonal, real;
+};
+
+enum StepKind : int32_t { kX, kCX, kSwap, kFactor };
+
+// One step of a gate's lowering; qubits and parameter are the gate's own, -1 where there is none.
+struct Step {
+    int32_t kind, target, control[2], elementary, param;
+    double scale, offset;
+};
+
+struct LoweredGate {
+    int32_t num_qubits, num_params;
+    std::vector<Step> steps;
+};
+
+struct GateTable {
+    std::vector<Elementary> elementary;
+    std::vector<LoweredGate> gates;
+};
+
+// The angle scale * source[index] + offset.
+enum Source : int32_t { kConstant = -1, kWeight = 0, kInput = 1 };
+struct Angle {
+    int32_t source, index;
+    double scale, offset;
+};
+
+// One 2x2 matrix of a fused product: fixed (angle.source == kConstant: projectors[0]) or exp(i K
+// angle).
+struct Factor {
+    Angle angle;
+    double frequencies[2];
+    Complex projectors[2][4];
+};
+
+enum Kind : uint8_t { kDiagonal, kReal, kDense };
+
+// A fused one-qubit gate: factors applied in order to the pairs (p, p ^ mask), where all controls
+// are 1.
+struct Item {
+    int32_t factor_begin, factor_end;
+    uint64_t mask, row, control_row[2];
+    uint8_t kind, controls, depends;  // depends: bit `Source` set if a factor reads it
+    uint8_t flip, control_flip[2];
+};
+
+// Items with their pairs inside a tile: a coset of 2^bits addresses, all of which lie in fast
+// memory at once.
+struct Sweep {
+    int32_t item_begin, item_end, bits;
+    uint64_t pivots;        // address bits that are zero in every tile's base
+    uint32_t offset_begin;  // into Schedule::offsets: address = base ^ offset[j]
+};
+
+// Where an item's pairs of tile indices stand, by the parity of the controls inside the tile.
+struct PairSpan {
+    uint32_t begin[5];
+};
+
+struct Schedule {
+    std::vector<Sweep> sweeps;
+    std::vector<PairSpan> spans;  // one per item
+    std::vector<uint16_t>
+        pairs;  // (index with qubit 0, index with qubit 1), before the base's flip
+    std::vector<uint64_t> offsets;
+};
+
+class Program {
+  public:
+    // Flat circuit: gate ids, then qubits and angles of all gates one after another.
+    Program(const GateTable& table, int num_qubits, const std::vector<int32_t>& gates,
+            const std::vector<int32_t>& qubits, const std::vector<Angle>& angles);
+
+    // The items grouped into sweeps over tiles of at most 2^bits amplitudes (bits <= 16); made
+    // once, then kept.
+    const Schedule& schedule(int bits) const;
+
+    int num_qubits;
+    int num_weights = 0, num_inputs = 0;  // sizes the circuit reads
+    std::vector<Item> items;
+    std::vector<Factor> factors;
+    std::vector<uint64_t> columns, rows;  // of A and A^-1 at the end
+    uint64_t offset = 0;                  // b at the end
+
+  private:
+    mutable std::mutex mutex_;
+    mutable std::map<int, std::unique_ptr<Schedule>> schedules_;
+};
+
+inline uint64_t parity(uint64_t bits) { return static_cast<uint64_t>(__builtin_parityll(bits)); }
+
+}  // namespace qsim

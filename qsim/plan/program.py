@@ -1,0 +1,72 @@
+"""Programs of circuits, planned once and kept with the circuit."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from qsim import _native
+from qsim.circuit import Circuit, Symbol
+from qsim.gates import GATES
+from qsim.observables import PauliString
+from qsim.plan.lowering import elementary_gates, elementary_row, gate_row
+
+_SOURCES = {"weight": 0, "input": 1}
+_CONSTANT = (-1, 0, 0.0)
+
+
+class Program:
+    """A planned circuit and the observables that were measured on it."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        operations = circuit.operations
+        ids = _gate_ids()
+        angles = [
+            (_SOURCES[p.source], p.index, p.scale, p.offset)
+            if isinstance(p, Symbol)
+            else (*_CONSTANT, p)
+            for operation in operations
+            for p in operation.params
+        ]
+        sources, indices, scales, offsets = (
+            zip(*angles, strict=True) if angles else ((), (), (), ())
+        )
+        self.native = _native.Program(
+            _gate_table(),
+            circuit.num_qubits,
+            [ids[operation.gate.name] for operation in operations],
+            [qubit for operation in operations for qubit in operation.qubits],
+            sources,
+            indices,
+            scales,
+            offsets,
+        )
+        self._measurements: dict[tuple[PauliString, ...], Any] = {}
+
+    def measurement(self, observables: tuple[PauliString, ...]) -> Any:
+        """The observables where the program's final state has them."""
+        if observables not in self._measurements:
+            rows = [(p.x_mask, p.z_mask, p.num_y) for p in observables]
+            self._measurements[observables] = _native.Measurement(self.native, rows)
+        return self._measurements[observables]
+
+
+def program_of(circuit: Circuit) -> Program:
+    """The circuit's program; planned at the first call and again only after gates were added."""
+    if circuit._program is None:
+        circuit._program = Program(circuit)
+    program: Program = circuit._program
+    return program
+
+
+@cache
+def _gate_ids() -> dict[str, int]:
+    return {name: number for number, name in enumerate(GATES)}
+
+
+@cache
+def _gate_table() -> Any:
+    return _native.GateTable(
+        [elementary_row(gate) for gate in elementary_gates()],
+        [gate_row(gate) for gate in GATES.values()],
+    )
