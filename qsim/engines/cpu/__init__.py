@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from qsim import _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
+from qsim.gradients import adjoint
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
 
 
 class CpuEngine:
-    """Runs the circuit's program on blocks of up to 16 samples; see design notes in kernels.hpp."""
+    """Runs the circuit's program on blocks of up to 16 samples; kernels.hpp has the layout."""
 
     def expval(
         self,
@@ -25,26 +24,71 @@ class CpuEngine:
         inputs: Tensor,
         batch: int,
     ) -> Tensor:
-        result: Tensor = _Expval.apply(circuit, observables, weights, inputs, batch)
-        return result
+        return adjoint.run(_Run(circuit, observables, weights, inputs, batch), weights, inputs)
 
     def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
-        result: Tensor = _State.apply(circuit, weights, inputs, batch)
-        return result
+        return adjoint.run(_Run(circuit, None, weights, inputs, batch), weights, inputs)
 
 
 class _Run:
-    """One forward pass, kept for its backward pass: program, tensors and final states."""
+    """One run: expectation values of the observables, or without any, the final states."""
 
-    def __init__(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> None:
-        self.circuit, self.batch = circuit, batch
-        self.program = program_of(circuit)
-        self.engine = _native.float64 if weights.dtype == torch.float64 else _native.float32
+    def __init__(
+        self,
+        circuit: Circuit,
+        observables: tuple[PauliString, ...] | None,
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+    ) -> None:
+        self.circuit, self.observables, self.batch = circuit, observables, batch
         self.weights, self.inputs = weights.contiguous(), inputs.contiguous()
-        size = self.engine.state_size(self.program.native, batch)
-        self.psi = torch.empty(size, dtype=weights.dtype)
+        self.kernels = _native.float64 if weights.dtype == torch.float64 else _native.float32
+        program = program_of(circuit)
+        self.program, self.measurement = program.native, program.measurement(observables or ())
 
-    def call(self) -> tuple[int | bool, ...]:
+    def forward(self, keep: bool) -> Tensor:
+        size = self.kernels.state_size(self.program, self.batch) if keep else 0
+        self.psi = self.weights.new_empty(size)
+        if self.observables is None:
+            result = self.weights.new_empty(self.batch, 2**self.circuit.num_qubits, 2)
+            targets = (0, result.data_ptr())
+        else:
+            result = self.weights.new_empty(self.batch, len(self.observables))
+            targets = (result.data_ptr(), 0)
+        self.kernels.forward(
+            self.program, self._call(), self.measurement, *targets, self.psi.data_ptr()
+        )
+        return torch.view_as_complex(result) if self.observables is None else result
+
+    def backward(
+        self, cotangent: Tensor, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        given = cotangent.resolve_conj().resolve_neg().contiguous()
+        address = given.data_ptr()
+        weights, inputs = (
+            torch.empty_like(tensor) if want else None
+            for tensor, want in zip((self.weights, self.inputs), wanted, strict=True)
+        )
+        self.kernels.backward(
+            self.program,
+            self._call(),
+            self.psi.data_ptr(),
+            self.measurement,
+            *((0, address) if self.observables is None else (address, 0)),
+            0 if weights is None else weights.data_ptr(),
+            0 if inputs is None else inputs.data_ptr(),
+        )
+        return weights, inputs
+
+    def reference(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        engine = ReferenceEngine()
+        if self.observables is None:
+            return engine.state(self.circuit, weights, inputs, self.batch)
+        return engine.expval(self.circuit, self.observables, weights, inputs, self.batch)
+
+    def _call(self) -> tuple[int | bool, ...]:
+        """Where the tensors lie and how long they are; see CallRow in module.cpp."""
         weights, inputs = self.weights, self.inputs
         return (
             weights.data_ptr(),
@@ -56,109 +100,3 @@ class _Run:
             self.batch,
             torch.get_num_threads(),
         )
-
-    def forward(self, observables: tuple[PauliString, ...]) -> Tensor:
-        values = torch.empty(self.batch, len(observables), dtype=self.weights.dtype)
-        measurement = self.program.measurement(observables)
-        self.engine.forward(
-            self.program.native, self.call(), measurement, self.psi.data_ptr(), values.data_ptr()
-        )
-        return values
-
-    def states(self) -> Tensor:
-        kind = torch.complex128 if self.weights.dtype == torch.float64 else torch.complex64
-        states = torch.empty(self.batch, 2**self.circuit.num_qubits, dtype=kind)
-        self.engine.export_states(
-            self.program.native, self.call(), self.psi.data_ptr(), states.data_ptr()
-        )
-        return states
-
-    def backward(
-        self,
-        observables: tuple[PauliString, ...],
-        cotangent: Tensor,
-        wanted: tuple[bool, bool],
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Gradients of weights and inputs; the cotangent is of values, or if complex, of states."""
-        given = cotangent.resolve_conj().contiguous()
-        address = given.data_ptr()
-        values, states = (0, address) if given.is_complex() else (address, 0)
-        gradients = [
-            torch.empty_like(tensor) if want else None
-            for tensor, want in zip((self.weights, self.inputs), wanted, strict=True)
-        ]
-        self.engine.backward(
-            self.program.native,
-            self.call(),
-            self.psi.data_ptr(),
-            self.program.measurement(observables),
-            values,
-            states,
-            *[0 if gradient is None else gradient.data_ptr() for gradient in gradients],
-        )
-        return gradients[0], gradients[1]
-
-
-class _Expval(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        circuit: Circuit,
-        observables: tuple[PauliString, ...],
-        weights: Tensor,
-        inputs: Tensor,
-        batch: int,
-    ) -> Tensor:
-        ctx.run, ctx.observables = _Run(circuit, weights, inputs, batch), observables
-        ctx.save_for_backward(weights, inputs)
-        result: Tensor = ctx.run.forward(observables)
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:
-        weights, inputs = ctx.saved_tensors
-        wanted = (ctx.needs_input_grad[2], ctx.needs_input_grad[3])
-        if (
-            torch.is_grad_enabled()
-        ):  # create_graph=True: the reference engine can be differentiated again
-            run = ctx.run
-            values = ReferenceEngine().expval(
-                run.circuit, ctx.observables, weights, inputs, run.batch
-            )
-            gradients = _differentiable(values, (weights, inputs), wanted, cotangent)
-        else:
-            gradients = ctx.run.backward(ctx.observables, cotangent, wanted)
-        return None, None, *gradients, None
-
-
-class _State(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
-        ctx.run = _Run(circuit, weights, inputs, batch)
-        ctx.save_for_backward(weights, inputs)
-        ctx.run.forward(())
-        result: Tensor = ctx.run.states()
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:
-        weights, inputs = ctx.saved_tensors
-        wanted = (ctx.needs_input_grad[1], ctx.needs_input_grad[2])
-        if torch.is_grad_enabled():
-            run = ctx.run
-            states = ReferenceEngine().state(run.circuit, weights, inputs, run.batch)
-            gradients = _differentiable(states, (weights, inputs), wanted, cotangent)
-        else:
-            gradients = ctx.run.backward((), cotangent, wanted)
-        return None, *gradients, None
-
-
-def _differentiable(
-    result: Tensor, tensors: tuple[Tensor, Tensor], wanted: tuple[bool, bool], cotangent: Tensor
-) -> list[Tensor | None]:
-    """Gradients that can be differentiated once more."""
-    chosen = [tensor for tensor, want in zip(tensors, wanted, strict=True) if want]
-    found = iter(
-        torch.autograd.grad(result, chosen, cotangent, create_graph=True, allow_unused=True)
-    )
-    return [next(found) if want else None for want in wanted]

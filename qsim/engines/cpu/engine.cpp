@@ -233,26 +233,19 @@ int64_t state_size(const Program& program, int64_t batch) {
 }
 
 template <class T>
-void forward(const Call<T>& call, const std::vector<Pauli>& paulis, T* psi, T* values) {
+void forward(const Call<T>& call, const std::vector<Pauli>& paulis, const Results<T>& results) {
     const Prepared<T> run(call, paulis);
+    const int64_t lanes = run.kernels.lanes, size = run.block_size();
     run.each_block([&](int64_t block, int) {
-        Buffer<T> scratch(run.scratch());
-        T* state = psi + block * run.block_size();
-        run.kernels.forward(run.view, block * run.kernels.lanes, state, scratch.get());
-        run.kernels.expval(run.view, block * run.kernels.lanes, state, values);
-    });
-}
-
-template <class T>
-void export_states(const Call<T>& call, const T* psi, T* states) {
-    const Prepared<T> run(call, {});
-    const int64_t lanes = run.kernels.lanes;
-    run.each_block([&](int64_t block, int) {
-        each_amplitude(run, psi + block * run.block_size(), states, block,
-                       [&](const T* from, T* to) {
-                           to[0] = from[0];
-                           to[1] = from[lanes];
-                       });
+        Buffer<T> scratch(run.scratch()), own(results.psi ? 0 : size);
+        T* state = results.psi ? results.psi + block * size : own.get();
+        run.kernels.forward(run.view, block * lanes, state, scratch.get());
+        if (results.values) run.kernels.expval(run.view, block * lanes, state, results.values);
+        if (!results.states) return;
+        each_amplitude(run, state, results.states, block, [&](const T* from, T* to) {
+            to[0] = from[0];
+            to[1] = from[lanes];
+        });
     });
 }
 
@@ -325,10 +318,9 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
 
 template int64_t state_size<float>(const Program&, int64_t);
 template int64_t state_size<double>(const Program&, int64_t);
-template void forward<float>(const Call<float>&, const std::vector<Pauli>&, float*, float*);
-template void forward<double>(const Call<double>&, const std::vector<Pauli>&, double*, double*);
-template void export_states<float>(const Call<float>&, const float*, float*);
-template void export_states<double>(const Call<double>&, const double*, double*);
+template void forward<float>(const Call<float>&, const std::vector<Pauli>&, const Results<float>&);
+template void forward<double>(const Call<double>&, const std::vector<Pauli>&,
+                              const Results<double>&);
 template void backward<float>(const Call<float>&, const float*, const Cotangent<float>&,
                               float* const[2]);
 template void backward<double>(const Call<double>&, const double*, const Cotangent<double>&,

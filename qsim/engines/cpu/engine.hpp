@@ -30,13 +30,16 @@ void use_instruction_set(const std::string& name);
 template <class T>
 int64_t state_size(const Program& program, int64_t batch);
 
-// values [batch, paulis] if there are any; psi holds the final states in block layout afterwards.
+// What a forward pass writes; null where not wanted.
 template <class T>
-void forward(const Call<T>& call, const std::vector<Pauli>& paulis, T* psi, T* values);
+struct Results {
+    T* values;  // expectation values, [batch, paulis]
+    T* states;  // final states in logical order, [batch, 2^n] of (re, im)
+    T* psi;     // final states in block layout, for the backward pass
+};
 
-// Final states in logical order, [batch, 2^n] of (re, im).
 template <class T>
-void export_states(const Call<T>& call, const T* psi, T* states);
+void forward(const Call<T>& call, const std::vector<Pauli>& paulis, const Results<T>& results);
 
 // What the loss's gradient comes in by: cotangents of expectation values [batch, paulis], or of
 // states [batch, 2^n] (re, im).

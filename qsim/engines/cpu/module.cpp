@@ -108,17 +108,12 @@ cpu::Call<T> make_call(const Program& program, const CallRow& row) {
 template <class T>
 void bind_engine(nb::module_ module) {
     module.def("state_size", &cpu::state_size<T>);
-    module.def("forward", [](const Program& program, const CallRow& call,
-                             const Measurement& measurement, uintptr_t psi, uintptr_t values) {
-        const nb::gil_scoped_release release;
-        cpu::forward<T>(make_call<T>(program, call), measurement.paulis, pointer<T>(psi),
-                        pointer<T>(values));
-    });
-    module.def("export_states",
-               [](const Program& program, const CallRow& call, uintptr_t psi, uintptr_t states) {
+    module.def("forward",
+               [](const Program& program, const CallRow& call, const Measurement& measurement,
+                  uintptr_t values, uintptr_t states, uintptr_t psi) {
                    const nb::gil_scoped_release release;
-                   cpu::export_states<T>(make_call<T>(program, call), pointer<const T>(psi),
-                                         pointer<T>(states));
+                   cpu::forward<T>(make_call<T>(program, call), measurement.paulis,
+                                   {pointer<T>(values), pointer<T>(states), pointer<T>(psi)});
                });
     module.def("backward", [](const Program& program, const CallRow& call, uintptr_t psi,
                               const Measurement& measurement, uintptr_t values, uintptr_t states,

@@ -1,0 +1,58 @@
+"""Where engines with adjoint gradients join autograd (Jones and Gacon, arXiv:2009.02823)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class AdjointRun(Protocol):
+    """One run of a circuit: forward once, then backward from the final state as often as asked."""
+
+    def forward(self, keep: bool) -> Tensor:
+        """The result; with `keep`, what backward needs stays."""
+
+    def backward(
+        self, cotangent: Tensor, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of weights and inputs, None where not wanted."""
+
+    def reference(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        """The same result from the reference engine."""
+
+
+def run(adjoint: AdjointRun, weights: Tensor, inputs: Tensor) -> Tensor:
+    """The run's result, differentiable in weights and inputs if they want a gradient."""
+    if torch.is_grad_enabled() and (weights.requires_grad or inputs.requires_grad):
+        result: Tensor = _Adjoint.apply(adjoint, weights, inputs)
+        return result
+    return adjoint.forward(keep=False)
+
+
+class _Adjoint(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, adjoint: AdjointRun, weights: Tensor, inputs: Tensor) -> Tensor:
+        ctx.adjoint = adjoint
+        ctx.save_for_backward(weights, inputs)
+        return adjoint.forward(keep=True)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        weights, inputs = ctx.saved_tensors  # raises if they were changed in place since
+        wanted = ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled():  # create_graph=True: a gradient that has a gradient itself
+            result = ctx.adjoint.reference(weights, inputs)
+            return None, *_differentiable(result, (weights, inputs), wanted, cotangent)
+        return None, *ctx.adjoint.backward(cotangent, wanted)
+
+
+def _differentiable(
+    result: Tensor, tensors: tuple[Tensor, Tensor], wanted: tuple[bool, bool], cotangent: Tensor
+) -> list[Tensor | None]:
+    chosen = [tensor for tensor, want in zip(tensors, wanted, strict=True) if want]
+    found = iter(
+        torch.autograd.grad(result, chosen, cotangent, create_graph=True, allow_unused=True)
+    )
+    return [next(found) if want else None for want in wanted]
