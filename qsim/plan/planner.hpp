@@ -14,6 +14,8 @@
 #include <mutex>
 #include <vector>
 
+#include "schedule.hpp"
+
 namespace qsim {
 
 using Complex = std::complex<double>;
@@ -59,47 +61,14 @@ struct Factor {
     Complex projectors[2][4];
 };
 
-enum Kind : uint8_t { kDiagonal, kReal, kDense };
-
-// A fused one-qubit gate: factors applied in order to the pairs (p, p ^ mask), where all controls
-// are 1.
-struct Item {
-    int32_t factor_begin, factor_end;
-    uint64_t mask, row, control_row[2];
-    uint8_t kind, controls, depends;  // depends: bit `Source` set if a factor reads it
-    uint8_t flip, control_flip[2];
-};
-
-// Items with their pairs inside a tile: a coset of 2^bits addresses, all of which lie in fast
-// memory at once.
-struct Sweep {
-    int32_t item_begin, item_end, bits;
-    uint64_t pivots;        // address bits that are zero in every tile's base
-    uint32_t offset_begin;  // into Schedule::offsets: address = base ^ offset[j]
-};
-
-// Where an item's pairs of tile indices stand, by the parity of the controls inside the tile.
-struct PairSpan {
-    uint32_t begin[5];
-};
-
-struct Schedule {
-    std::vector<Sweep> sweeps;
-    std::vector<PairSpan> spans;  // one per item
-    std::vector<uint16_t>
-        pairs;  // (index with qubit 0, index with qubit 1), before the base's flip
-    std::vector<uint64_t> offsets;
-};
-
 class Program {
   public:
     // Flat circuit: gate ids, then qubits and angles of all gates one after another.
     Program(const GateTable& table, int num_qubits, const std::vector<int32_t>& gates,
             const std::vector<int32_t>& qubits, const std::vector<Angle>& angles);
 
-    // The items grouped into sweeps over tiles of at most 2^bits amplitudes (bits <= 16); made
-    // once, then kept.
-    const Schedule& schedule(int bits) const;
+    // How to run it; made once for each request, then kept.
+    const Schedule& schedule(const ScheduleRequest& request) const;
 
     int num_qubits;
     int num_weights = 0, num_inputs = 0;  // sizes the circuit reads
@@ -110,9 +79,7 @@ class Program {
 
   private:
     mutable std::mutex mutex_;
-    mutable std::map<int, std::unique_ptr<Schedule>> schedules_;
+    mutable std::map<ScheduleRequest, std::unique_ptr<Schedule>> schedules_;
 };
-
-inline uint64_t parity(uint64_t bits) { return static_cast<uint64_t>(__builtin_parityll(bits)); }
 
 }  // namespace qsim

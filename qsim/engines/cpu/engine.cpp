@@ -77,6 +77,27 @@ void evaluate(const Call<T>& call, const Factor& factor, Complex* out) {
     }
 }
 
+// A unitary as diag(after) R diag(before) with R real.
+struct Euler {
+    Complex after[2], before[2];
+    double rotation[4];
+
+    explicit Euler(const Complex* u) : after{1, 1}, before{1, 1} {
+        const double c = std::abs(u[0]), s = std::abs(u[2]);
+        rotation[0] = rotation[3] = c;
+        rotation[1] = -s;
+        rotation[2] = s;
+        if (c > 0) after[0] = u[0] / c;
+        if (s > 0) after[1] = u[2] / s;
+        // The larger entry decides: the phase of a vanishing one is noise, and does no harm.
+        if (c > s) {
+            before[1] = u[3] / c / after[1];
+        } else {
+            before[1] = -u[1] / s / after[0];
+        }
+    }
+};
+
 // A call prepared for the kernels.
 template <class T>
 class Prepared {
@@ -84,31 +105,65 @@ class Prepared {
     Prepared(const Call<T>& call, const std::vector<Pauli>& paulis)
         : call(call),
           kernels(kernels_for<T>(call.batch)),
+          schedule(schedule_for(call, kernels)),
           batched(call.program.items.size()),
-          shared(8 * batched.size()) {
+          shared(8 * batched.size()),
+          angles(4 * batched.size()),
+          phases((schedule.layers.size() * 2) << call.program.num_qubits) {
         const Program& program = call.program;
-        const Schedule& schedule = program.schedule(tile_bits(sizeof(T), kernels.lanes));
         for (size_t k = 0; k < batched.size(); ++k) {
             const Item& item = program.items[k];
             for (int s = 0; s < 2; ++s) batched[k] |= (item.depends >> s & 1) && call.batched[s];
-            if (!batched[k]) shared_matrix(item, shared.data() + 8 * k);
+            if (!batched[k]) shared_matrix(k);
         }
-        Angles<T> angles{{call.data[0], call.data[1]}, {}, call.batch};
-        for (int s = 0; s < 2; ++s) angles.stride[s] = call.batched[s] ? call.size[s] : 0;
-        view = {program.num_qubits,      static_cast<int>(schedule.sweeps.size()),
-                program.offset,          program.items.data(),
-                program.factors.data(),  schedule.sweeps.data(),
-                schedule.spans.data(),   schedule.pairs.data(),
-                schedule.offsets.data(), angles,
-                shared.data(),           batched.data(),
-                paulis.data(),           static_cast<int>(paulis.size())};
+        for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
+        Angles<T> sources{{call.data[0], call.data[1]}, {}, call.batch};
+        for (int s = 0; s < 2; ++s) sources.stride[s] = call.batched[s] ? call.size[s] : 0;
+        view = {program.num_qubits,
+                static_cast<int>(batched.size()),
+                static_cast<int>(schedule.sweeps.size()),
+                schedule.most_layers,
+                program.items.data(),
+                program.factors.data(),
+                schedule.sweeps.data(),
+                schedule.operations.data(),
+                schedule.layers.data(),
+                schedule.terms.data(),
+                schedule.indices.data(),
+                schedule.offsets.data(),
+                sources,
+                shared.data(),
+                batched.data(),
+                phases.data(),
+                paulis.data(),
+                static_cast<int>(paulis.size())};
+    }
+
+    // Operations before this one need no gradient.
+    int first_needed(int wanted) const {
+        const auto needed = [&](int32_t item) { return call.program.items[item].depends & wanted; };
+        int k = 0;
+        for (const Operation& operation : schedule.operations) {
+            bool here = false;
+            if (operation.pass == kPhases) {
+                const Layer& layer = schedule.layers[operation.first];
+                for (int t = layer.term_begin; t < layer.term_end; ++t) {
+                    here = here ||
+                           (schedule.terms[t].part == kWhole && needed(schedule.terms[t].item));
+                }
+            } else {
+                here = needed(operation.first) ||
+                       (operation.pass == kDouble && needed(operation.second));
+            }
+            if (here) break;
+            ++k;
+        }
+        return k;
     }
 
     int64_t num_blocks() const { return (call.batch + kernels.lanes - 1) / kernels.lanes; }
     int64_t block_size() const { return int64_t{2} * kernels.lanes << call.program.num_qubits; }
-    int64_t scratch() const {
-        return scratch_size(static_cast<int64_t>(batched.size()), sizeof(T), kernels.lanes);
-    }
+    int64_t scratch() const { return scratch_size(view, kernels.lanes); }
 
     // work(block, thread) for all blocks, spread over as many threads as are worth it.
     template <class Work>
@@ -131,30 +186,72 @@ class Prepared {
 
     const Call<T>& call;
     const Kernels<T>& kernels;
+    const Schedule& schedule;
     std::vector<uint8_t> batched;
     std::vector<T> shared;
+    std::vector<double> angles;  // [items][4]: a rotation's phases before (0, 1) and after; a
+                                 // diagonal's in the last two
+    std::vector<T> phases;
     View<T> view;
 
   private:
-    void shared_matrix(const Item& item, T* out) const {
+    static const Schedule& schedule_for(const Call<T>& call, const Kernels<T>& kernels) {
+        const auto sources =
+            static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
+        return call.program.schedule({tile_bits(sizeof(T), kernels.lanes), sources});
+    }
+
+    void shared_matrix(size_t k) {
+        const Item& item = call.program.items[k];
         Complex product[4] = {1, 0, 0, 1}, next[4];
         for (int f = item.factor_begin; f < item.factor_end; ++f) {
             evaluate(call, call.program.factors[f], next);
             multiply_into(product, next);
         }
-        for (int e = 0; e < 4; ++e) {
-            out[2 * e] = static_cast<T>(product[e].real());
-            out[2 * e + 1] = static_cast<T>(product[e].imag());
+        if (schedule.rotation[k]) {
+            const Euler euler(product);
+            for (int q = 0; q < 2; ++q) {
+                angles[4 * k + q] = std::arg(euler.before[q]);
+                angles[4 * k + 2 + q] = std::arg(euler.after[q]);
+            }
+            for (int e = 0; e < 4; ++e) product[e] = euler.rotation[e];
+        } else if (item.kind == kDiagonal) {
+            for (int q = 0; q < 2; ++q) angles[4 * k + 2 + q] = std::arg(product[3 * q]);
         }
+        for (int e = 0; e < 4; ++e) {
+            shared[8 * k + 2 * e] = static_cast<T>(product[e].real());
+            shared[8 * k + 2 * e + 1] = static_cast<T>(product[e].imag());
+        }
+    }
+
+    // The angle at an address is mean + difference (-1)^(r.p ^ flip) of every term where its
+    // controls are 1: a sum of characters, of which the coefficients are collected here.
+    void layer_phases(size_t l) {
+        const int n = call.program.num_qubits;
+        std::vector<double> coefficients(size_t{1} << n);
+        const Layer& layer = schedule.layers[l];
+        for (int t = layer.term_begin; t < layer.term_end; ++t) {
+            const Item& item = call.program.items[schedule.terms[t].item];
+            const double* both = angles.data() + 4 * schedule.terms[t].item +
+                                 (schedule.terms[t].part == kBefore ? 0 : 2);
+            const double mean = (both[0] + both[1]) / 2,
+                         difference = (both[0] - both[1]) / 2 * (item.flip ? -1 : 1);
+            item.each_character([&](double weight, uint64_t rows) {
+                coefficients[rows] += weight * mean;
+                coefficients[rows ^ item.row] += weight * difference;
+            });
+        }
+        kernels.phases(n, coefficients.data(), phases.data() + (l * 2 << n));
     }
 };
 
 // Derivatives of all angles of an item that the batch shares, from its sums Im<lambda|P|psi>: with
 // L the product of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
 template <class T>
-void shared_derivatives(const Call<T>& call, const Item& item, const double* sums,
-                        double* const totals[2]) {
-    Complex after[4] = {1, 0, 0, 1}, own[4];
+void shared_derivatives(const Call<T>& call, const Item& item, const double* phases,
+                        const double* sums, double* const totals[2]) {
+    // The sums of a rotation were taken before its phases: start from there.
+    Complex after[4] = {std::polar(1.0, -phases[0]), 0, 0, std::polar(1.0, -phases[1])}, own[4];
     for (int f = item.factor_end - 1; f >= item.factor_begin; --f) {
         const Factor& factor = call.program.factors[f];
         const Angle& angle = factor.angle;
@@ -176,13 +273,6 @@ void shared_derivatives(const Call<T>& call, const Item& item, const double* sum
         multiply_into(own, after);
         std::copy(own, own + 4, after);
     }
-}
-
-int first_needed(const Program& program, bool weights, bool inputs) {
-    int k = 0;
-    const int wanted = (weights ? 1 << kWeight : 0) | (inputs ? 1 << kInput : 0);
-    while (k < static_cast<int>(program.items.size()) && !(program.items[k].depends & wanted)) ++k;
-    return k;
 }
 
 // The address at which logical basis state x lies.
@@ -269,7 +359,8 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
             std::memset(gradients[s], 0,
                         sizeof(T) * static_cast<size_t>(call.batch * call.size[s]));
     }
-    const int first_item = first_needed(program, gradients[0], gradients[1]);
+    const int first =
+        run.first_needed((gradients[0] ? 1 << kWeight : 0) | (gradients[1] ? 1 << kInput : 0));
     run.each_block([&](int64_t block, int) {
         Buffer<T> state(2 * block_size), scratch(run.scratch());
         T *mine = state.get(), *lambda = mine + block_size;
@@ -283,11 +374,8 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
                 to[lanes] = from[1] / 2;
             });
         }
-        Gradients<T> out{first_item,
-                         generators.data() + block * items * 4,
-                         {},
-                         {},
-                         {call.size[0], call.size[1]}};
+        Gradients<T> out{
+            first, generators.data() + block * items * 4, {}, {}, {call.size[0], call.size[1]}};
         for (int s = 0; s < 2; ++s) {
             if (shared[s]) out.shared[s] = totals[s].data() + block * call.size[s];
             if (batched[s]) out.batched[s] = gradients[s];
@@ -305,10 +393,11 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
                 sums[s][k] += totals[s][b * call.size[s] + k];
         }
     }
-    for (int64_t k = first_item; k < items; ++k) {
-        if (program.items[k].depends && !run.batched[k]) {
-            shared_derivatives(call, program.items[k], generators.data() + 4 * k, sums);
-        }
+    const double none[2] = {0, 0};
+    for (int64_t k = 0; k < items; ++k) {
+        if (!program.items[k].depends || run.batched[k]) continue;
+        const double* phases = run.schedule.rotation[k] ? run.angles.data() + 4 * k + 2 : none;
+        shared_derivatives(call, program.items[k], phases, generators.data() + 4 * k, sums);
     }
     for (int s = 0; s < 2; ++s) {
         for (int64_t k = 0; shared[s] && k < call.size[s]; ++k)

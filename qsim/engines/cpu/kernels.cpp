@@ -40,6 +40,21 @@ inline V splat(T value) {
     return V{} + value;
 }
 
+// In place; its own inverse up to 2^n.
+template <class T>
+void walsh_hadamard(int num_qubits, T* values) {
+    const int64_t size = int64_t{1} << num_qubits;
+    for (int64_t half = 1; half < size; half *= 2) {
+        for (int64_t begin = 0; begin < size; begin += 2 * half) {
+            T *a = values + begin, *b = a + half;
+            for (int64_t k = 0; k < half; ++k) {
+                const T sum = a[k] + b[k], difference = a[k] - b[k];
+                a[k] = sum, b[k] = difference;
+            }
+        }
+    }
+}
+
 // --- Matrices that differ from sample to sample
 // ----------------------------------------------------
 
@@ -109,9 +124,8 @@ struct Block {
         }
     }
 
-    static void all_matrices(const View<T>& view, int first_item, int num_items, int64_t first,
-                             T* out) {
-        for (int k = first_item; k < num_items; ++k) {
+    static void all_matrices(const View<T>& view, int64_t first, T* out) {
+        for (int k = 0; k < view.num_items; ++k) {
             if (view.batched[k])
                 item_matrices(view, view.items[k], first, out + int64_t{8} * W * k);
         }
@@ -150,7 +164,7 @@ struct Block {
             if constexpr (KIND == kDiagonal) {
                 return {m.re[0] * r0 - m.im[0] * i0, m.re[0] * i0 + m.im[0] * r0,
                         m.re[3] * r1 - m.im[3] * i1, m.re[3] * i1 + m.im[3] * r1};
-            } else if constexpr (KIND == kReal) {
+            } else if constexpr (KIND == kReal || KIND == kRotation) {
                 return {m.re[0] * r0 + m.re[1] * r1, m.re[0] * i0 + m.re[1] * i1,
                         m.re[2] * r0 + m.re[3] * r1, m.re[2] * i0 + m.re[3] * i1};
             } else {
@@ -162,32 +176,42 @@ struct Block {
         }
     };
 
-    // Pairs of tile indices on which the item acts, given the tile's base address.
-    struct Range {
-        const uint16_t *begin, *end;
-        int zero;  // which of the two has the qubit at 0
+    // One tile: its base address, and where in the state its amplitudes stand.
+    struct Tile {
+        uint64_t base;
+        const int64_t* at;
     };
 
-    static Range range(const View<T>& view, int k, uint64_t base) {
-        const Item& item = view.items[k];
+    // Tile indices that an operation visits, and how the tile's base flips the qubits' values.
+    struct Range {
+        const uint16_t *begin, *end;
+        int flip;
+    };
+
+    static int flip(const View<T>& view, int k, uint64_t base) {
+        return static_cast<int>(parity(view.items[k].row & base)) ^ view.items[k].flip;
+    }
+
+    static Range pairs(const View<T>& view, const Operation& operation, uint64_t base) {
+        const Item& item = view.items[operation.first];
         int segment = 0;
         for (int c = 0; c < item.controls; ++c) {
             const uint64_t outside = parity(item.control_row[c] & base) ^ item.control_flip[c];
             segment |= static_cast<int>(outside ^ 1) << c;
         }
-        const PairSpan& span = view.spans[k];
-        return {view.pairs + span.begin[segment], view.pairs + span.begin[segment + 1],
-                static_cast<int>(parity(item.row & base)) ^ item.flip};
+        return {view.indices + operation.begin[segment],
+                view.indices + operation.begin[segment + 1], flip(view, operation.first, base)};
     }
 
     template <int KIND>
-    static void apply(const View<T>& view, int k, const T* own, uint64_t base, T* tile) {
-        const Range pairs = range(view, k, base);
+    static void apply(const View<T>& view, const Operation& operation, const T* own,
+                      const Tile& tile, T* state) {
+        const Range range = pairs(view, operation, tile.base);
         for (int c = 0; c < C; ++c) {
-            const Lanes m = matrix(view, k, own, c);
-            T* at = tile + c * N;
-            for (const uint16_t* p = pairs.begin; p != pairs.end; p += 2) {
-                T *a = at + 2 * W * p[pairs.zero], *b = at + 2 * W * p[1 - pairs.zero];
+            const Lanes m = matrix(view, operation.first, own, c);
+            T* at = state + c * N;
+            for (const uint16_t* p = range.begin; p != range.end; p += 2) {
+                T *a = at + tile.at[p[range.flip]], *b = at + tile.at[p[1 - range.flip]];
                 Pair psi;
                 psi.read(a, b);
                 psi.template times<KIND>(m).write(a, b);
@@ -195,41 +219,210 @@ struct Block {
         }
     }
 
-    // Adds Im<lambda|P|psi> for I, X, Y, Z to sums[4][W], then undoes the item on psi and lambda.
+    // Sums of Im<lambda|P|psi> over pairs: of the two diagonal entries, and for X and Y.
+    struct Sums {
+        V zero{}, one{}, x{}, y{};
+
+        void add_diagonal(const Pair& psi, const Pair& lambda) {
+            zero += lambda.r0 * psi.i0 - lambda.i0 * psi.r0;
+            one += lambda.r1 * psi.i1 - lambda.i1 * psi.r1;
+        }
+        void add_x(const Pair& psi, const Pair& lambda) {
+            x += lambda.r0 * psi.i1 - lambda.i0 * psi.r1 + lambda.r1 * psi.i0 - lambda.i1 * psi.r0;
+        }
+        void add_y(const Pair& psi, const Pair& lambda) {
+            y += lambda.r1 * psi.r0 + lambda.i1 * psi.i0 - lambda.r0 * psi.r1 - lambda.i0 * psi.i1;
+        }
+        // To sums[4][W] for I, X, Y, Z.
+        void add_to(T* sums) const {
+            const V terms[4] = {zero + one, x, y, zero - one};
+            for (int g = 0; g < 4; ++g) store(sums + g * W, load<V>(sums + g * W) + terms[g]);
+        }
+    };
+
+    // Adds to the item's sums if it has angles, then undoes it on psi and lambda.
+    template <int KIND>
+    static void undo(const View<T>& view, const Operation& operation, const T* own,
+                     const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
+        if (view.items[operation.first].depends) {
+            undo<KIND, true>(view, operation, own, tile, psi_state, lambda_state, sums);
+        } else {
+            undo<KIND, false>(view, operation, own, tile, psi_state, lambda_state, sums);
+        }
+    }
+
     template <int KIND, bool SUMS>
-    static void undo(const View<T>& view, int k, const T* own, uint64_t base, T* psi_tile,
-                     T* lambda_tile, T* sums) {
-        const Range pairs = range(view, k, base);
+    static void undo(const View<T>& view, const Operation& operation, const T* own,
+                     const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
+        const Range range = pairs(view, operation, tile.base);
         for (int c = 0; c < C; ++c) {
-            const Lanes m = adjoint(matrix(view, k, own, c));
-            V zero{}, one{}, x{}, y{};
-            for (const uint16_t* p = pairs.begin; p != pairs.end; p += 2) {
-                const int64_t a = c * N + 2 * W * p[pairs.zero],
-                              b = c * N + 2 * W * p[1 - pairs.zero];
+            const Lanes m = adjoint(matrix(view, operation.first, own, c));
+            Sums total;
+            for (const uint16_t* p = range.begin; p != range.end; p += 2) {
+                const int64_t a = c * N + tile.at[p[range.flip]],
+                              b = c * N + tile.at[p[1 - range.flip]];
                 Pair psi, lambda;
-                psi.read(psi_tile + a, psi_tile + b);
-                lambda.read(lambda_tile + a, lambda_tile + b);
-                if constexpr (SUMS) {
-                    zero += lambda.r0 * psi.i0 - lambda.i0 * psi.r0;
-                    one += lambda.r1 * psi.i1 - lambda.i1 * psi.r1;
-                    if constexpr (KIND != kDiagonal) {
-                        y += lambda.r1 * psi.r0 + lambda.i1 * psi.i0 - lambda.r0 * psi.r1 -
-                             lambda.i0 * psi.i1;
-                    }
-                    if constexpr (KIND == kDense) {
-                        x += lambda.r0 * psi.i1 - lambda.i0 * psi.r1 + lambda.r1 * psi.i0 -
-                             lambda.i1 * psi.r0;
-                    }
-                }
-                psi.template times<KIND>(m).write(psi_tile + a, psi_tile + b);
-                lambda.template times<KIND>(m).write(lambda_tile + a, lambda_tile + b);
+                psi.read(psi_state + a, psi_state + b);
+                lambda.read(lambda_state + a, lambda_state + b);
+                if constexpr (SUMS && (KIND == kDiagonal || KIND == kDense))
+                    total.add_diagonal(psi, lambda);
+                if constexpr (SUMS && (KIND == kDense || KIND == kRotation))
+                    total.add_x(psi, lambda);
+                if constexpr (SUMS && KIND != kDiagonal) total.add_y(psi, lambda);
+                psi.template times<KIND>(m).write(psi_state + a, psi_state + b);
+                lambda.template times<KIND>(m).write(lambda_state + a, lambda_state + b);
             }
-            if constexpr (SUMS) {
-                const V terms[4] = {zero + one, x, y, zero - one};
-                for (int g = 0; g < 4; ++g) {
-                    T* to = sums + g * W + c * N;
-                    store(to, load<V>(to) + terms[g]);
+            if constexpr (SUMS) total.add_to(sums + int64_t{4} * W * operation.first + c * N);
+        }
+    }
+
+    // --- Two real items at once: half the traffic
+    // --------------------------------------------------
+
+    // Amplitudes of two qubits: pair q holds those with the second qubit at q.
+    struct Quad {
+        Pair pair[2];
+
+        void read(const T* state, const int64_t* at) {
+            for (int q = 0; q < 2; ++q) pair[q].read(state + at[2 * q], state + at[2 * q + 1]);
+        }
+        void write(T* state, const int64_t* at) const {
+            for (int q = 0; q < 2; ++q) pair[q].write(state + at[2 * q], state + at[2 * q + 1]);
+        }
+        // The pairs of the second qubit.
+        Quad transposed() const {
+            const Pair &a = pair[0], &b = pair[1];
+            return {{{a.r0, a.i0, b.r0, b.i0}, {a.r1, a.i1, b.r1, b.i1}}};
+        }
+        Quad times(const Lanes& first, const Lanes& second) const {
+            const Quad turned =
+                Quad{{pair[0].template times<kReal>(first), pair[1].template times<kReal>(first)}}
+                    .transposed();
+            return Quad{{turned.pair[0].template times<kReal>(second),
+                         turned.pair[1].template times<kReal>(second)}}
+                .transposed();
+        }
+    };
+
+    // Where a quadruple stands, flips of its qubits taken into account.
+    struct Corners {
+        int64_t at[4];
+
+        Corners(const Tile& tile, const uint16_t* p, int flips) {
+            for (int k = 0; k < 4; ++k) at[k] = tile.at[p[k ^ flips]];
+        }
+    };
+
+    static Range quads(const View<T>& view, const Operation& operation, uint64_t base) {
+        return {view.indices + operation.begin[0], view.indices + operation.begin[1],
+                flip(view, operation.first, base) | flip(view, operation.second, base) << 1};
+    }
+
+    static void apply_double(const View<T>& view, const Operation& operation, const T* own,
+                             const Tile& tile, T* state) {
+        const Range range = quads(view, operation, tile.base);
+        for (int c = 0; c < C; ++c) {
+            const Lanes first = matrix(view, operation.first, own, c),
+                        second = matrix(view, operation.second, own, c);
+            for (const uint16_t* p = range.begin; p != range.end; p += 4) {
+                const Corners at(tile, p, range.flip);
+                Quad psi;
+                psi.read(state + c * N, at.at);
+                psi.times(first, second).write(state + c * N, at.at);
+            }
+        }
+    }
+
+    static void undo_double(const View<T>& view, const Operation& operation, const T* own,
+                            const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
+        const Range range = quads(view, operation, tile.base);
+        for (int c = 0; c < C; ++c) {
+            const Lanes first = adjoint(matrix(view, operation.first, own, c));
+            const Lanes second = adjoint(matrix(view, operation.second, own, c));
+            Sums total[2];
+            for (const uint16_t* p = range.begin; p != range.end; p += 4) {
+                Quad psi, lambda;
+                const Corners at(tile, p, range.flip);
+                psi.read(psi_state + c * N, at.at);
+                lambda.read(lambda_state + c * N, at.at);
+                const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
+                for (int q = 0; q < 2; ++q) {
+                    total[0].add_x(psi.pair[q], lambda.pair[q]);
+                    total[0].add_y(psi.pair[q], lambda.pair[q]);
+                    total[1].add_x(psi_turned.pair[q], lambda_turned.pair[q]);
+                    total[1].add_y(psi_turned.pair[q], lambda_turned.pair[q]);
                 }
+                psi.times(first, second).write(psi_state + c * N, at.at);
+                lambda.times(first, second).write(lambda_state + c * N, at.at);
+            }
+            total[0].add_to(sums + int64_t{4} * W * operation.first + c * N);
+            total[1].add_to(sums + int64_t{4} * W * operation.second + c * N);
+        }
+    }
+
+    // --- Layers of phases
+    // --------------------------------------------------------------------------
+
+    static void turn(T* amplitude, T re, T im) {
+        for (int c = 0; c < C; ++c) {
+            T* at = amplitude + c * N;
+            const V r = load<V>(at), i = load<V>(at + W), pr = splat<V>(re), pi = splat<V>(im);
+            store(at, pr * r - pi * i);
+            store(at + W, pr * i + pi * r);
+        }
+    }
+
+    static void apply_phases(const T* phases, const Tile& tile, int count, T* state) {
+        for (int j = 0; j < count; ++j) {
+            const int64_t at = tile.at[j];
+            turn(state + at, phases[at / W], phases[at / W + 1]);
+        }
+    }
+
+    // Leaves the batch's sum of Im(conj(lambda) psi) at each address, then undoes the phases.
+    static void undo_phases(const T* phases, const Tile& tile, int count, T* psi, T* lambda,
+                            T* sums) {
+        for (int j = 0; j < count; ++j) {
+            const int64_t at = tile.at[j];
+            T *a = psi + at, *b = lambda + at;
+            V total{};
+            for (int c = 0; c < C; ++c) {
+                total += load<V>(b + c * N) * load<V>(a + c * N + W) -
+                         load<V>(b + c * N + W) * load<V>(a + c * N);
+            }
+            sums[at / (2 * W)] = sum_of<T, N>(total);
+            turn(a, phases[at / W], -phases[at / W + 1]);
+            turn(b, phases[at / W], -phases[at / W + 1]);
+        }
+    }
+
+    // From the sums at all addresses to those of I and Z of the layer's items.
+    static void add_layer(const View<T>& view, const Layer& layer, T* sums, double* generators) {
+        walsh_hadamard(view.num_qubits, sums);
+        for (int t = layer.term_begin; t < layer.term_end; ++t) {
+            const Term& term = view.terms[t];
+            if (term.part == kBefore) continue;
+            const Item& item = view.items[term.item];
+            const double sign = item.flip ? -1 : 1;
+            item.each_character([&](double weight, uint64_t rows) {
+                generators[4 * term.item] += weight * sums[rows];
+                generators[4 * term.item + 3] += weight * sign * sums[rows ^ item.row];
+            });
+        }
+    }
+
+    static void phases(int num_qubits, double* coefficients, T* table) {
+        walsh_hadamard(num_qubits, coefficients);
+        constexpr int kStep = 16;
+        const int64_t size = int64_t{1} << num_qubits;
+        alignas(64) double angles[kStep]{}, sines[kStep], cosines[kStep];
+        for (int64_t p = 0; p < size; p += kStep) {
+            const int count = size < kStep ? static_cast<int>(size) : kStep;
+            for (int k = 0; k < count; ++k) angles[k] = coefficients[p + k];
+            sincos<double, kStep>(angles, sines, cosines);
+            for (int k = 0; k < count; ++k) {
+                table[2 * (p + k)] = static_cast<T>(cosines[k]);
+                table[2 * (p + k) + 1] = static_cast<T>(sines[k]);
             }
         }
     }
@@ -237,108 +430,110 @@ struct Block {
     // --- Sweeps over tiles
     // -------------------------------------------------------------------------
 
-    static void gather(const uint64_t* offsets, int count, uint64_t base, const T* state, T* tile) {
-        for (int j = 0; j < count; ++j) {
-            std::memcpy(tile + 2 * W * j, state + 2 * W * (base ^ offsets[j]), 2 * W * sizeof(T));
-        }
-    }
-
-    static void scatter(const uint64_t* offsets, int count, uint64_t base, const T* tile,
-                        T* state) {
-        for (int j = 0; j < count; ++j) {
-            std::memcpy(state + 2 * W * (base ^ offsets[j]), tile + 2 * W * j, 2 * W * sizeof(T));
-        }
-    }
-
-    // Calls visit(base) for every tile of the sweep.
+    // Calls visit(tile) for every tile of the sweep.
     template <class Visit>
     static void each_tile(const View<T>& view, const Sweep& sweep, Visit visit) {
+        int64_t at[1 << kMostTileBits];
+        const uint64_t* offsets = view.offsets + sweep.offset_begin;
         const uint64_t size = uint64_t{1} << view.num_qubits;
-        for (uint64_t base = 0; base < size; base = ((base | sweep.pivots) + 1) & ~sweep.pivots)
-            visit(base);
+        for (uint64_t base = 0; base < size; base = ((base | sweep.pivots) + 1) & ~sweep.pivots) {
+            for (int j = 0; j < 1 << sweep.bits; ++j)
+                at[j] = static_cast<int64_t>(base ^ offsets[j]) * 2 * W;
+            visit(Tile{base, at});
+        }
     }
 
-    static void forward(const View<T>& view, int64_t first, T* psi, T* scratch) {
-        T* own = scratch;
-        const int num_items = view.num_sweeps ? view.sweeps[view.num_sweeps - 1].item_end : 0;
-        T* tile_scratch = own + int64_t{8} * W * num_items;
-        all_matrices(view, 0, num_items, first, own);
+    static const T* phases_of(const View<T>& view, const Operation& operation) {
+        return view.phases + (int64_t{2} * operation.first << view.num_qubits);
+    }
+
+    static void forward(const View<T>& view, int64_t first, T* psi, T* own) {
+        all_matrices(view, first, own);
         std::memset(psi, 0, (sizeof(T) * 2 * W) << view.num_qubits);
         for (int l = 0; l < W; ++l) psi[l] = 1;
-        for (int s = 0; s < view.num_sweeps; ++s) {
-            const Sweep& sweep = view.sweeps[s];
-            const uint64_t* offsets = view.offsets + sweep.offset_begin;
-            const int count = 1 << sweep.bits;
-            const bool whole = sweep.bits == view.num_qubits;
-            each_tile(view, sweep, [&](uint64_t base) {
-                T* tile = whole ? psi : tile_scratch;
-                if (!whole) gather(offsets, count, base, psi, tile);
-                for (int k = sweep.item_begin; k < sweep.item_end; ++k) {
-                    switch (view.items[k].kind) {
-                        case kDiagonal:
-                            apply<kDiagonal>(view, k, own, base, tile);
+        for (const Sweep* sweep = view.sweeps; sweep != view.sweeps + view.num_sweeps; ++sweep) {
+            each_tile(view, *sweep, [&](const Tile& tile) {
+                for (int k = sweep->begin; k < sweep->end; ++k) {
+                    const Operation& operation = view.operations[k];
+                    switch (operation.pass) {
+                        case kPhases:
+                            apply_phases(phases_of(view, operation), tile, 1 << sweep->bits, psi);
                             break;
-                        case kReal:
-                            apply<kReal>(view, k, own, base, tile);
+                        case kDouble:
+                            apply_double(view, operation, own, tile, psi);
                             break;
                         default:
-                            apply<kDense>(view, k, own, base, tile);
+                            apply_single(view, operation, own, tile, psi);
                     }
                 }
-                if (!whole) scatter(offsets, count, base, tile, psi);
             });
         }
     }
 
-    template <bool SUMS>
-    static void undo_kind(const View<T>& view, int k, const T* own, uint64_t base, T* psi,
-                          T* lambda, T* sums) {
-        switch (view.items[k].kind) {
+    static void apply_single(const View<T>& view, const Operation& operation, const T* own,
+                             const Tile& tile, T* psi) {
+        switch (operation.kind) {
             case kDiagonal:
-                undo<kDiagonal, SUMS>(view, k, own, base, psi, lambda, sums);
-                break;
+                return apply<kDiagonal>(view, operation, own, tile, psi);
             case kReal:
-                undo<kReal, SUMS>(view, k, own, base, psi, lambda, sums);
-                break;
+            case kRotation:
+                return apply<kReal>(view, operation, own, tile, psi);
             default:
-                undo<kDense, SUMS>(view, k, own, base, psi, lambda, sums);
+                return apply<kDense>(view, operation, own, tile, psi);
+        }
+    }
+
+    static void undo_single(const View<T>& view, const Operation& operation, const T* own,
+                            const Tile& tile, T* psi, T* lambda, T* sums) {
+        switch (operation.kind) {
+            case kDiagonal:
+                return undo<kDiagonal>(view, operation, own, tile, psi, lambda, sums);
+            case kReal:
+                return undo<kReal>(view, operation, own, tile, psi, lambda, sums);
+            case kRotation:
+                return undo<kRotation>(view, operation, own, tile, psi, lambda, sums);
+            default:
+                return undo<kDense>(view, operation, own, tile, psi, lambda, sums);
         }
     }
 
     static void backward(const View<T>& view, int64_t first, T* psi, T* lambda, T* scratch,
                          const Gradients<T>& out) {
         T* own = scratch;
-        const int num_items = view.num_sweeps ? view.sweeps[view.num_sweeps - 1].item_end : 0;
-        T* sums = own + int64_t{8} * W * num_items;
-        T* tile_scratch = sums + int64_t{4} * W * num_items;
-        all_matrices(view, out.first_item, num_items, first, own);
-        std::memset(sums, 0, sizeof(T) * 4 * W * num_items);
-        for (int s = view.num_sweeps - 1; s >= 0 && view.sweeps[s].item_end > out.first_item; --s) {
-            const Sweep& sweep = view.sweeps[s];
-            const uint64_t* offsets = view.offsets + sweep.offset_begin;
-            const int count = 1 << sweep.bits;
-            const bool whole = sweep.bits == view.num_qubits;
-            const int stop = sweep.item_begin > out.first_item ? sweep.item_begin : out.first_item;
-            each_tile(view, sweep, [&](uint64_t base) {
-                T* psi_tile = whole ? psi : tile_scratch;
-                T* lambda_tile = whole ? lambda : tile_scratch + 2 * W * count;
-                if (!whole)
-                    gather(offsets, count, base, psi, psi_tile),
-                        gather(offsets, count, base, lambda, lambda_tile);
-                for (int k = sweep.item_end - 1; k >= stop; --k) {
-                    T* to = sums + int64_t{4} * W * k;
-                    if (view.items[k].depends) {
-                        undo_kind<true>(view, k, own, base, psi_tile, lambda_tile, to);
-                    } else {
-                        undo_kind<false>(view, k, own, base, psi_tile, lambda_tile, to);
+        T* sums = own + int64_t{8} * W * view.num_items;
+        T* phase_sums = sums + int64_t{4} * W * view.num_items;
+        all_matrices(view, first, own);
+        std::memset(sums, 0, sizeof(T) * 4 * W * view.num_items);
+        for (const Sweep* sweep = view.sweeps + view.num_sweeps;
+             sweep-- != view.sweeps && sweep->end > out.first;) {
+            const int stop = sweep->begin > out.first ? sweep->begin : out.first;
+            each_tile(view, *sweep, [&](const Tile& tile) {
+                for (int k = sweep->end - 1; k >= stop; --k) {
+                    const Operation& operation = view.operations[k];
+                    switch (operation.pass) {
+                        case kPhases:
+                            undo_phases(phases_of(view, operation), tile, 1 << sweep->bits, psi,
+                                        lambda,
+                                        phase_sums + (static_cast<int64_t>(operation.second)
+                                                      << view.num_qubits));
+                            break;
+                        case kDouble:
+                            undo_double(view, operation, own, tile, psi, lambda, sums);
+                            break;
+                        default:
+                            undo_single(view, operation, own, tile, psi, lambda, sums);
                     }
                 }
-                if (!whole)
-                    scatter(offsets, count, base, psi_tile, psi),
-                        scatter(offsets, count, base, lambda_tile, lambda);
             });
+            for (int k = sweep->end - 1; k >= stop; --k) {
+                const Operation& operation = view.operations[k];
+                if (operation.pass != kPhases) continue;
+                add_layer(view, view.layers[operation.first],
+                          phase_sums + (static_cast<int64_t>(operation.second) << view.num_qubits),
+                          out.generators);
+            }
         }
-        for (int k = out.first_item; k < num_items; ++k) {
+        for (int k = 0; k < view.num_items; ++k) {
             if (!view.items[k].depends) continue;
             const T* from = sums + int64_t{4} * W * k;
             if (view.batched[k]) {
@@ -347,7 +542,7 @@ struct Block {
                 for (int g = 0; g < 4; ++g) {
                     double total = 0;
                     for (int l = 0; l < W; ++l) total += from[g * W + l];
-                    out.generators[4 * k + g] = total;
+                    out.generators[4 * k + g] += total;
                 }
             }
         }
@@ -476,7 +671,7 @@ struct Block {
         }
     }
 
-    static constexpr Kernels<T> table() { return {forward, expval, seed, backward, W}; }
+    static constexpr Kernels<T> table() { return {forward, expval, seed, backward, phases, W}; }
 };
 
 }  // namespace

@@ -26,21 +26,22 @@ struct Pauli {
     int32_t num_y, sign;
 };
 
-// A Program as plain arrays, with the matrices that the batch shares (8 numbers an item: re, im of
-// 00, 01, 10, 11).
+// A Program and its Schedule as plain arrays, with the numbers that the batch shares.
 template <class T>
 struct View {
-    int num_qubits, num_sweeps;
-    uint64_t start;  // address of |0...0>
+    int num_qubits, num_items, num_sweeps, most_layers;
     const Item* items;
     const Factor* factors;
     const Sweep* sweeps;
-    const PairSpan* spans;
-    const uint16_t* pairs;
+    const Operation* operations;
+    const Layer* layers;
+    const Term* terms;
+    const uint16_t* indices;
     const uint64_t* offsets;
     Angles<T> angles;
-    const T* shared;         // [items][8]
+    const T* shared;         // [items][8]: matrices, re and im of 00, 01, 10, 11
     const uint8_t* batched;  // [items]: the matrix differs from sample to sample
+    const T* phases;         // [layers][2^n]: re, im
     const Pauli* paulis;
     int num_paulis;
 };
@@ -48,7 +49,7 @@ struct View {
 // Where a backward pass leaves its sums; each is null if not wanted.
 template <class T>
 struct Gradients {
-    int first_item;      // items before this one need no gradient
+    int first;           // operations before this one need no gradient
     double* generators;  // [items][4]: Im<lambda|P|psi> for P = I, X, Y, Z, of items that the batch
                          // shares
     double* shared[2];   // by Source, [size]: parameters that the batch shares, from items that it
@@ -68,20 +69,26 @@ struct Kernels {
     // Undo the circuit on psi and lambda, and sum up gradients. Both are overwritten.
     void (*backward)(const View<T>&, int64_t first_sample, T* psi, T* lambda, T* scratch,
                      const Gradients<T>&);
+    // table <- exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
+    // coefficients [2^n], which are overwritten.
+    void (*phases)(int num_qubits, double* coefficients, T* table);
     int lanes;
 };
 
-// log2 of the amplitudes in a tile: one state's tile fills half of a small L1 cache at most.
+// log2 of the amplitudes in a tile: two states share an L1 cache, or nearly.
+constexpr int kMostTileBits = 10;
 constexpr int tile_bits(int bytes_per_real, int lanes) {
     int bits = 2;
-    while (bits < 12 && (int64_t{4} << bits) * bytes_per_real * lanes <= 16384) ++bits;
+    while (bits < kMostTileBits && (int64_t{4} << bits) * bytes_per_real * lanes <= 32768) ++bits;
     return bits;
 }
 
-// Reals of scratch that forward and backward want: matrices and sums of all items, a tile of two
-// states.
-inline int64_t scratch_size(int64_t num_items, int bytes_per_real, int lanes) {
-    return num_items * 12 * lanes + (int64_t{4} * lanes << tile_bits(bytes_per_real, lanes));
+// Reals of scratch that forward and backward want: matrices and sums of all items, and sums over
+// the samples for each amplitude and layer of a sweep.
+template <class T>
+int64_t scratch_size(const View<T>& view, int lanes) {
+    return int64_t{12} * lanes * view.num_items +
+           (static_cast<int64_t>(view.most_layers) << view.num_qubits);
 }
 
 // The kernels of one instruction set, for blocks of 1, 4, 8 and 16 samples.

@@ -43,6 +43,18 @@ inline void store(T* to, const V& v) {
     std::memcpy(to, &v, sizeof(V));
 }
 
+// Sum of a vector's N entries, by halves.
+template <class T, int N>
+inline T sum_of(const typename VectorOf<T, N>::type& v) {
+    if constexpr (N == 1) {
+        return v;
+    } else {
+        typename VectorOf<T, N / 2>::type halves[2];
+        std::memcpy(halves, &v, sizeof(v));
+        return sum_of<T, N / 2>(halves[0] + halves[1]);
+    }
+}
+
 // sin and cos of N angles of moderate size, as arrays that the compiler turns into vectors:
 // reduction by multiples of pi/2 in three parts (Cody and Waite), then Taylor polynomials on
 // [-pi/4, pi/4], whose next term is below rounding.
