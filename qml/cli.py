@@ -1,0 +1,203 @@
+"""The command line ``qml``. What is slow to import is imported where it is used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from qml.presets import DEFAULT_PRESET, PRESETS
+from qml.progress import ConsoleReporter
+from qsim.errors import UsageError
+
+if TYPE_CHECKING:
+    from qml.pipeline import Job
+    from qml.runs import RunFolder
+
+DEFAULT_TASK = "digits-4"
+DEFAULT_DEVICE = "FakeQuitoV2"
+DEFAULT_SEED = 0
+WRONG_USE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Train, search, prune and compile quantum classifiers, and run them on IBM devices.",
+    add_completion=False,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line -> exit code: 2 for a mistake of the user, said in one sentence."""
+    try:
+        return app(arguments, prog_name="qml", standalone_mode=False) or 0
+    except UsageError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        # Typer's own complaints: their common class has moved between its releases.
+        if not hasattr(error, "format_message"):
+            raise
+        return _complain(error.format_message())
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        from qml import __version__
+
+        typer.echo(f"efficient-qml {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def devices() -> None:
+    """List the device snapshots, which need no account."""
+    from compile import fake_device_names
+
+    for name in fake_device_names():
+        typer.echo(name)
+
+
+@app.command()
+def run(
+    task: Annotated[
+        str | None,
+        typer.Option(help="digits-2, digits-4, digits-10 or mnist-4.", show_default=DEFAULT_TASK),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="A snapshot ('qml devices' lists them) or, with a saved account, a real device.",
+            show_default=DEFAULT_DEVICE,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"Sizes: {', '.join(PRESETS)}.", show_default=DEFAULT_PRESET),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of every random draw.", show_default=str(DEFAULT_SEED)),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the run.", show_default="runs/<task>-<device>-<time>"),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+) -> None:
+    """Train a classifier, search circuit and qubits for a device, prune it and run it there."""
+    choices = {"task": task, "device": device, "preset": preset, "seed": seed, "out": out}
+    given = [f"--{name}" for name, value in choices.items() if value is not None]
+    if resume is not None and given:
+        raise UsageError(
+            f"--resume goes on with the settings of the run: leave out {' and '.join(given)}"
+        )
+    if resume is not None:
+        _continue(resume)
+    else:
+        _start(
+            task or DEFAULT_TASK,
+            device or DEFAULT_DEVICE,
+            preset or DEFAULT_PRESET,
+            DEFAULT_SEED if seed is None else seed,
+            out,
+        )
+
+
+def _start(task: str, device: str, preset: str, seed: int, out: Path | None) -> None:
+    console = Console()
+    with console.status("Loading packages, data and device"):
+        from qml.pipeline import Job, JobConfig
+
+        config = JobConfig.from_names(task, device, preset, seed)
+        job = Job.create(config, out or _default_folder(task, device))
+    _work(console, job)
+
+
+def _continue(path: Path) -> None:
+    console = Console()
+    with console.status("Loading packages, data and device"):
+        from qml.pipeline import Job
+        from qml.runs import RunFolder
+
+        folder = RunFolder.open(path)
+        job = None if folder.finished else Job.open(folder)
+    if job is None:
+        _show(console, folder)
+        return
+    for remark in job.changes():
+        console.print(remark, markup=False)
+    _work(console, job)
+
+
+def _work(console: Console, job: Job) -> None:
+    """Do the job with its progress on the console, then show what it found."""
+    folder = job.folder
+    console.print(f"Run folder: {folder.path}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        with folder.lock(), ConsoleReporter(console) as reporter:
+            job.run(reporter)
+    except KeyboardInterrupt:
+        _print_error(f"Stopped. To go on: qml run --resume {folder.path}")
+        raise
+    _show(console, folder)
+
+
+def _show(console: Console, folder: RunFolder) -> None:
+    results = folder.read_json("results.json")
+    console.print(_table(results))
+    shared = {name: results["seconds"][name] for name in ("supercircuit", "search")}
+    console.print(
+        f"Seconds: SuperCircuit {shared['supercircuit']:.1f}, search {shared['search']:.1f}, "
+        f"all stages {sum(results['seconds'].values()):.1f}",
+        highlight=False,
+    )
+    report = folder.path / "report.html"
+    console.print(f"Report: {report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(results: dict[str, Any]) -> Table:
+    from qml.pipeline import CIRCUITS
+
+    rows = results["circuits"]
+    table = Table(title=f"{results['task']} on {results['device']}, seed {results['seed']}")
+    table.add_column("", no_wrap=True)
+    for name in rows:
+        table.add_column(CIRCUITS[name], justify="right")
+
+    def add(title: str, texts: list[str], style: str = "") -> None:
+        table.add_row(title, *texts, style=style)
+
+    circuits = list(rows.values())
+    add("Noise-free accuracy", [f"{row['noise_free_accuracy']:.1%}" for row in circuits])
+    add("Accuracy on device", [f"{row['noisy_accuracy']:.1%}" for row in circuits], "bold")
+    add("Trained angles", [str(row["parameters"]) for row in circuits])
+    add("One-qubit gates", [str(row["one_qubit_gates"]) for row in circuits])
+    add("Two-qubit gates", [str(row["two_qubit_gates"]) for row in circuits])
+    add("Depth", [str(row["depth"]) for row in circuits])
+    add("Success probability", [f"{row['esp']:.3f}" for row in circuits])
+    add("Seconds to train", [f"{row['seconds']['train']:.1f}" for row in circuits])
+    add("Seconds on device", [f"{row['seconds']['device']:.1f}" for row in circuits])
+    return table
+
+
+def _default_folder(task: str, device: str) -> Path:
+    return Path("runs") / f"{task}-{device}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _complain(sentence: str) -> int:
+    _print_error(sentence)
+    return WRONG_USE
+
+
+def _print_error(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

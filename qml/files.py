@@ -1,0 +1,68 @@
+"""Files written in one step, and sentences for those that cannot be written or read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from qsim.errors import UsageError
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Replace a file's content in one step; missing folders are made.
+
+    The content goes to a temporary neighbour, is flushed to the disk and renamed: a reader, or the
+    owner after a kill, finds the old content or the new one.
+
+    Raises:
+        UsageError: the place cannot be written (permission, full disk ...); an earlier file stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # Temporary files are private; a result is to be as readable as the user's other files.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """The sentence for a place that cannot be written."""
+    return UsageError(
+        f"cannot write {str(path)!r} ({reason(error)}): "
+        "choose a place where you may write and space is left"
+    )
+
+
+def damaged(path: Path, why: str) -> UsageError:
+    """The sentence for a file whose content is not what was once written there."""
+    return UsageError(
+        f"{str(path)!r} is damaged ({why}): "
+        "restore it from a copy, or start a new run in another folder"
+    )
+
+
+def reason(error: Exception) -> str:
+    """A few words on what went wrong, without a path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "its content cannot be read"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,262 @@
+"""Figures of training, search, results and circuits.
+
+They are drawn without pyplot, so nothing is shown and nothing is kept open. Every function
+returns a `matplotlib.figure.Figure`; `figure.savefig("name.svg")` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qsim import GATES, Circuit
+from qsim.errors import need
+from qsim.interop.qiskit import to_qiskit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours stay apart for colour-blind readers: blue and vermilion.
+FIRST, SECOND = "#0072b2", "#d55e00"
+INK, SOFT, LINE = "#1c2530", "#5a6675", "#dde3ea"
+
+_STYLE = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4,
+}
+_CHANCE: dict[str, Any] = {"color": SOFT, "lw": 1, "ls": ":"}
+_ON_DEVICE = "on the device, 95% interval"
+_MARKED = 25  # points up to which a line marks each of them
+_COLUMNS = 20  # gates side by side before the drawing of a circuit folds
+_INCHES = 0.45  # of a gate in the drawing of a circuit
+
+
+def plot_training(
+    history: Sequence[Mapping[str, float]],
+    title: str = "",
+    *,
+    chance: float | None = None,
+) -> Figure:
+    """Loss and accuracy by epoch.
+
+    Args:
+        history: a record for every epoch with "train_loss" and "valid_loss" (mean cross-entropy,
+            nats) and "valid_accuracy" (a fraction).
+        title: of the figure.
+        chance: accuracy of guessing, marked by a line.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    epochs = np.arange(1, len(history) + 1)
+    values = {key: [record[key] for record in history] for key in history[0]}
+    with _figure(3.7, 4.0) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True)
+        _line(top, epochs, values["train_loss"], FIRST, "training")
+        _line(top, epochs, values["valid_loss"], SECOND, "validation", dashed=True)
+        top.set(title=title, ylabel="Loss (nats)")
+        top.set_ylim(0, 1.25 * max(values["train_loss"] + values["valid_loss"]))
+        top.legend(loc="upper right", ncols=2)
+        percent = 100 * np.array(values["valid_accuracy"])
+        _line(bottom, epochs, percent, SECOND, "validation", dashed=True)
+        bottom.set(xlabel="Epoch", ylabel="Accuracy (%)", ylim=(0, 102))
+        if chance is not None:
+            bottom.axhline(100 * chance, **_CHANCE)
+            bottom.text(1, 100 * chance, " guessing", color=SOFT, va="top", ha="right",
+                        transform=bottom.get_yaxis_transform())  # fmt: skip
+        _whole_numbers(bottom)
+    return figure
+
+
+def plot_search(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Best and mean score by generation.
+
+    Args:
+        history: a record for every generation with "generation", "best" and "mean" (scores in nats,
+            lower is better).
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    generations = [record["generation"] for record in history]
+    with _figure(4.8, 4.0) as figure:
+        axes = figure.subplots()
+        mean = [record["mean"] for record in history]
+        _line(axes, generations, mean, SECOND, "mean of the population", dashed=True)
+        _line(axes, generations, [record["best"] for record in history], FIRST, "best")
+        axes.set(title="Score", xlabel="Generation", ylabel="Score (nats, lower is better)")
+        axes.legend()
+        _whole_numbers(axes)
+    return figure
+
+
+def plot_best(history: Sequence[Mapping[str, float]]) -> Figure:
+    """What the best score is made of, by generation: noise-free loss and estimated success.
+
+    Args:
+        history: a record for every generation with "generation", and the "loss" (nats) and "esp"
+            (probability) of its best candidate.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    generations = [record["generation"] for record in history]
+    with _figure(4.8, 4.0) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True)
+        _line(top, generations, [record["loss"] for record in history], FIRST, "loss")
+        _line(bottom, generations, [100 * record["esp"] for record in history], FIRST, "success")
+        top.set(title="Best candidate", ylabel="Loss (nats)")
+        bottom.set(xlabel="Generation", ylabel="Success (%)")
+        _whole_numbers(bottom)
+    return figure
+
+
+def plot_accuracy(
+    rows: Mapping[str, tuple[float, float]], samples: int, *, chance: float | None = None
+) -> Figure:
+    """Accuracy without noise and on the device, circuit by circuit, with what the noise takes away.
+
+    Args:
+        rows: (without noise, on the device) as fractions, by the title of the circuit.
+        samples: test samples behind every accuracy; bars show its 95 % Wilson interval.
+        chance: accuracy of guessing, marked by a line.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(6.8, 0.9 + 0.5 * len(rows)) as figure:
+        axes = figure.subplots()
+        for place, (clean, noisy) in enumerate(rows.values()):
+            low, high = wilson_interval(noisy, samples)
+            axes.plot([100 * clean, 100 * noisy], [place, place], color=LINE, lw=5, zorder=1)
+            axes.plot([100 * low, 100 * high], [place, place], color=FIRST, lw=1.4, zorder=2)
+        places = range(len(rows))
+        percent = 100 * np.array(list(rows.values()))
+        # The open marker is the larger one: both are seen where the values agree.
+        open_marker: dict[str, Any] = {"ms": 11, "mfc": "none", "mec": INK, "mew": 1.6}
+        axes.plot(percent[:, 0], places, "o", clip_on=False, label="without noise", **open_marker)
+        axes.plot(percent[:, 1], places, "o", ms=8, color=FIRST, clip_on=False, label=_ON_DEVICE)
+        axes.set_yticks(places, list(rows))
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlim=(0, 102), xlabel="Test accuracy (%)")
+        axes.invert_yaxis()
+        axes.margins(y=0.15)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        if chance is not None:
+            axes.axvline(100 * chance, label="guessing", **_CHANCE)
+        figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str = "") -> Figure:
+    """Which class was taken for which: counts, coloured by their part of the true class.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    classes = max(*labels, *predictions) + 1
+    counts = np.zeros((classes, classes), dtype=int)
+    np.add.at(counts, (np.array(labels), np.array(predictions)), 1)
+    parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = max(2.3, 0.36 * classes + 1)
+    with _figure(side, side + 0.3) as figure:
+        axes = figure.subplots()
+        axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
+        for (true, predicted), count in np.ndenumerate(counts):
+            colour = "white" if parts[true, predicted] > 0.5 else INK
+            axes.text(predicted, true, str(count), ha="center", va="center", color=colour)
+        axes.set(title=title, xlabel="Predicted class", ylabel="True class")
+        axes.set(xticks=range(classes), yticks=range(classes))
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def plot_circuit(circuit: Circuit) -> Figure:
+    """The circuit as Qiskit draws it, folded into lines; qubit 0 is on top, angles are in radians.
+
+    Raises:
+        UsageError: if matplotlib, pylatexenc or Qiskit is not installed.
+    """
+    for module in ("matplotlib", "pylatexenc"):
+        need(module, extra="plot", purpose="drawing circuits")
+    drawn = to_qiskit(circuit)
+    width, height = 8.0, 4.0
+    # Qiskit fits a drawing into given axes: the first pass shows which proportions it needs.
+    for _ in range(2):
+        with _figure(width, height, layout=None) as figure:
+            axes = figure.add_axes((0, 0, 1, 1))
+            drawn.draw("mpl", ax=axes, fold=_COLUMNS, style=_circuit_style())
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        width, height = _INCHES * (right - left), _INCHES * (top - bottom)
+    return figure
+
+
+def wilson_interval(fraction: float, samples: int, deviations: float = 1.96) -> tuple[float, float]:
+    """Bounds of a probability that was seen as `fraction` of `samples` (Wilson, JASA 22, 1927).
+
+    `deviations` of the normal distribution: 1.96 gives the 95 % interval.
+    """
+    spread = deviations**2 / samples
+    middle = (fraction + spread / 2) / (1 + spread)
+    half = sqrt(fraction * (1 - fraction) * spread + spread**2 / 4) / (1 + spread)
+    return middle - half, middle + half
+
+
+@contextmanager
+def _figure(width: float, height: float, *, layout: str | None = "constrained") -> Iterator[Figure]:
+    """A figure of that many inches, in the style of all figures here while it is drawn."""
+    matplotlib = need("matplotlib", extra="plot", purpose="drawing figures")
+    figures = need("matplotlib.figure", extra="plot", purpose="drawing figures")
+    with matplotlib.rc_context(_STYLE):
+        yield figures.Figure((width, height), layout=layout)
+
+
+def _line(axes: Axes, x: Any, y: Any, colour: str, label: str, *, dashed: bool = False) -> None:
+    marker = "o" if len(x) <= _MARKED else None
+    axes.plot(x, y, color=colour, marker=marker, ls="--" if dashed else "-", label=label)
+    axes.grid(axis="y")
+
+
+def _whole_numbers(axes: Axes) -> None:
+    ticker = need("matplotlib.ticker", extra="plot", purpose="drawing figures")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _circuit_style() -> dict[str, Any]:
+    """Colours for Qiskit's drawer: gates on one qubit in blue, on several in orange."""
+    faces = {1: "#a9cfea"}
+    colours = {
+        gate.qiskit or gate.name: (faces.get(gate.num_qubits, "#f2a46f"), INK)
+        for gate in GATES.values()
+    }
+    return {
+        "displaycolor": colours,
+        "textcolor": INK,
+        "gatetextcolor": INK,
+        "subtextcolor": INK,
+        "linecolor": SOFT,
+        "subfontsize": 8.5,
+    }

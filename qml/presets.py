@@ -1,0 +1,110 @@
+"""Sizes of the main job by name: of the circuits, the training and the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qsim.errors import UsageError
+
+DEFAULT_PRESET = "default"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Every size of the main job.
+
+    Attributes:
+        blocks: blocks of the design space; the baseline uses all of them.
+        super_epochs, epochs, prune_epochs: passes over the training samples for the SuperCircuit,
+            for a circuit from scratch, and for pruning with fine-tuning.
+        batch_size: samples per step.
+        learning_rate, prune_learning_rate: of Adam.
+        prune_ratio: part of the rotation angles that pruning removes in the end.
+        parents, mutations, crossovers: the population of the search is their sum.
+        generations: of the search.
+        mutation_probability: for every element of a gene.
+        search_samples: validation samples that score a sub-circuit (all if there are fewer).
+        shots: per test sample on the device.
+        device_samples: test samples run on the device, None for all of them.
+    """
+
+    blocks: int
+    super_epochs: int
+    epochs: int
+    prune_epochs: int
+    batch_size: int
+    learning_rate: float
+    prune_learning_rate: float
+    prune_ratio: float
+    parents: int
+    mutations: int
+    crossovers: int
+    generations: int
+    mutation_probability: float = 0.4
+    search_samples: int = 500
+    shots: int = 8192
+    device_samples: int | None = None
+
+    @property
+    def population(self) -> int:
+        """Genes in a generation of the search."""
+        return self.parents + self.mutations + self.crossovers
+
+
+PRESETS: dict[str, Preset] = {
+    # Minutes on two cores.
+    "default": Preset(
+        blocks=8,
+        super_epochs=60,
+        epochs=60,
+        prune_epochs=40,
+        batch_size=64,
+        learning_rate=2e-2,
+        prune_learning_rate=1e-2,
+        prune_ratio=0.3,
+        parents=10,
+        mutations=20,
+        crossovers=10,
+        generations=12,
+    ),
+    # The sizes of the QuantumNAS paper (arXiv:2107.10845) and of its published code.
+    "paper": Preset(
+        blocks=8,
+        super_epochs=200,
+        epochs=200,
+        prune_epochs=100,
+        batch_size=256,
+        learning_rate=5e-3,
+        prune_learning_rate=2e-3,
+        prune_ratio=0.3,
+        parents=10,
+        mutations=20,
+        crossovers=10,
+        generations=40,
+    ),
+    # Seconds: shows that everything works together, not how well.
+    "tiny": Preset(
+        blocks=2,
+        super_epochs=2,
+        epochs=2,
+        prune_epochs=2,
+        batch_size=128,
+        learning_rate=2e-2,
+        prune_learning_rate=1e-2,
+        prune_ratio=0.2,
+        parents=2,
+        mutations=2,
+        crossovers=2,
+        generations=4,
+        search_samples=32,
+        shots=128,
+        device_samples=8,
+    ),
+}
+
+
+def load_preset(name: str) -> Preset:
+    """The preset of that name. Raises UsageError for an unknown one."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

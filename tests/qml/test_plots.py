@@ -1,0 +1,84 @@
+import pytest
+
+from qml.plots import (
+    plot_accuracy,
+    plot_best,
+    plot_circuit,
+    plot_confusion,
+    plot_search,
+    plot_training,
+    wilson_interval,
+)
+from qsim import Circuit, Input, Weight
+
+EPOCHS = [
+    {"train_loss": 1.2, "valid_loss": 1.4, "valid_accuracy": 0.4},
+    {"train_loss": 0.9, "valid_loss": 1.1, "valid_accuracy": 0.7},
+]
+GENERATIONS = [
+    {"generation": 1, "best": 1.2, "mean": 1.5, "loss": 0.8, "esp": 0.3},
+    {"generation": 2, "best": 1.1, "mean": 1.3, "loss": 0.7, "esp": 0.35},
+]
+
+
+def lines(axes) -> dict[str, tuple[list[float], list[float]]]:
+    return {
+        line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata())))
+        for line in axes.get_lines()
+    }
+
+
+def test_wilson_interval() -> None:
+    # From scipy.stats.binomtest(k, n).proportion_ci(method="wilson").
+    assert wilson_interval(0.0, 10) == pytest.approx((0, 0.27754), abs=1e-4)
+    assert wilson_interval(0.5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-4)
+    assert wilson_interval(0.9, 100) == pytest.approx((0.82563, 0.94477), abs=1e-4)
+
+
+def test_training_shows_losses_and_percent() -> None:
+    top, bottom = plot_training(EPOCHS, "Title", chance=0.25).axes
+    assert lines(top) == {"training": ([1, 2], [1.2, 0.9]), "validation": ([1, 2], [1.4, 1.1])}
+    assert lines(bottom)["validation"] == ([1, 2], [40, 70])
+    assert (top.get_ylabel(), bottom.get_ylabel()) == ("Loss (nats)", "Accuracy (%)")
+    assert bottom.get_xlabel() == "Epoch"
+
+
+def test_search_shows_best_and_mean() -> None:
+    (axes,) = plot_search(GENERATIONS).axes
+    assert lines(axes) == {
+        "best": ([1, 2], [1.2, 1.1]),
+        "mean of the population": ([1, 2], [1.5, 1.3]),
+    }
+
+
+def test_best_shows_loss_and_success() -> None:
+    top, bottom = plot_best(GENERATIONS).axes
+    assert lines(top) == {"loss": ([1, 2], [0.8, 0.7])}
+    assert lines(bottom) == {"success": ([1, 2], [30, 35])}
+
+
+def test_accuracy_puts_the_first_circuit_on_top() -> None:
+    (axes,) = plot_accuracy({"one": (0.9, 0.3), "two": (0.8, 0.7)}, 100, chance=0.5).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    assert axes.yaxis_inverted()
+    assert lines(axes)["without noise"] == ([90, 80], [0, 1])
+    assert lines(axes)["on the device, 95% interval"] == ([30, 70], [0, 1])
+
+
+def test_confusion_counts_rows_by_true_class() -> None:
+    (axes,) = plot_confusion([0, 0, 0, 2], [0, 1, 1, 2]).axes
+    counts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert {place for place, text in counts.items() if text != "0"} == {(0, 0), (1, 0), (2, 2)}
+    assert counts[1, 0] == "2"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted class", "True class")
+
+
+def test_long_circuits_fold() -> None:
+    circuit = Circuit(2).rx(Input(0), 0).ry(Weight(0), 1)
+    short = plot_circuit(circuit)
+    for _ in range(30):
+        circuit.cx(0, 1).cx(1, 0)
+    long = plot_circuit(circuit)
+    assert {"x[0]", "w[0]"} <= {text.get_text() for text in short.axes[0].texts}
+    assert long.get_figwidth() < 13
+    assert long.get_figheight() > 2 * short.get_figheight()

@@ -1,0 +1,346 @@
+"""Circuits and symbols: how they are built, changed and shown, and what mistakes get to hear."""
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qsim import (
+    GATES,
+    Circuit,
+    Gate,
+    Input,
+    Operation,
+    Symbol,
+    UsageError,
+    Weight,
+    state,
+)
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def sample() -> Circuit:
+    return Circuit(3).h(0).cx(0, 1).rx(0.5, 2).u3(Weight(0), 2 * Weight(2) + 0.25, Input(1), 1)
+
+
+# --- Building -------------------------------------------------------------------------------------
+
+
+def test_methods_take_angles_then_qubits() -> None:
+    circuit = sample()
+    assert len(circuit) == 4
+    assert circuit.operations == (
+        Operation(GATES["h"], (0,), ()),
+        Operation(GATES["cx"], (0, 1), ()),
+        Operation(GATES["rx"], (2,), (0.5,)),
+        Operation(GATES["u3"], (1,), (Weight(0), Symbol("weight", 2, 2.0, 0.25), Input(1))),
+    )
+
+
+def test_append_is_what_methods_do() -> None:
+    by_name = Circuit(3).append("h", 0).append("cnot", (0, 1)).append(GATES["rx"], [2], [0.5])
+    by_name.append("U3", [1], (Weight(0), 2 * Weight(2) + 0.25, Input(1)))
+    assert by_name == sample()
+
+
+def test_append_returns_the_circuit() -> None:
+    circuit = Circuit(1)
+    assert circuit.append("x", 0) is circuit
+    assert circuit.x(0) is circuit
+
+
+@pytest.mark.parametrize("integer", [int, np.int64, np.uint8])
+def test_qubits_and_indices_may_be_integers_of_numpy(integer: type) -> None:
+    circuit = Circuit(integer(2)).cx(integer(1), integer(0)).append("h", integer(1))
+    circuit.rx(Weight(integer(1)), 0)
+    assert circuit == Circuit(2).cx(1, 0).h(1).rx(Weight(1), 0)
+    assert json.dumps([circuit.num_qubits, [op.qubits for op in circuit.operations]])
+    assert repr(circuit) == repr(Circuit(2).cx(1, 0).h(1).rx(Weight(1), 0))
+
+
+@pytest.mark.parametrize("number", [1, np.float32(1), np.float64(1), torch.tensor(1.0)])
+def test_angles_become_plain_floats(number: float) -> None:
+    circuit = Circuit(1).rx(number, 0).ry(number * Weight(0) + number, 0).rz(-Weight(0) / number, 0)
+    (constant,), (scaled,), (divided,) = (op.params for op in circuit.operations)
+    assert type(constant) is float
+    for value in (scaled.scale, scaled.offset, divided.scale, divided.offset):
+        assert isinstance(value, float)
+    assert scaled == Weight(0) + 1
+    assert divided == -Weight(0)
+
+
+def test_sizes_are_those_declared_or_used() -> None:
+    assert (sample().num_qubits, sample().num_weights, sample().num_inputs) == (3, 3, 2)
+    declared = Circuit(1, num_weights=5, num_inputs=4).rx(Weight(0), 0)
+    assert (declared.num_weights, declared.num_inputs) == (5, 4)
+    assert (Circuit(1).num_weights, Circuit(1).num_inputs) == (0, 0)
+
+
+def test_depth_is_the_longest_chain() -> None:
+    assert Circuit(3).depth() == 0
+    assert Circuit(3).h(0).h(1).h(2).depth() == 1
+    assert Circuit(3).h(0).cx(0, 1).cx(1, 2).x(0).depth() == 3
+    assert sample().depth() == 3
+
+
+def test_count_ops_puts_the_most_frequent_first() -> None:
+    circuit = Circuit(2).h(0).cx(0, 1).cnot(1, 0).x(0).cx(0, 1)
+    assert list(circuit.count_ops().items()) == [("cx", 3), ("h", 1), ("x", 1)]
+
+
+def test_repr_shows_sizes_and_gates() -> None:
+    circuit = Circuit(2).h(0).cx(0, 1).ry(Weight(0), 1)
+    assert repr(circuit) == "Circuit(2 qubits, 1 weight, 0 inputs: h 0; cx 0,1; ry(w[0]) 1)"
+    affine = Circuit(1).u3(-Weight(1), 2 * Input(0) - 0.5, 0.123456, 0)
+    assert "u3(-w[1], 2*x[0]-0.5, 0.1235) 0" in repr(affine)
+    long = Circuit(1)
+    for _ in range(100):
+        long.x(0)
+    assert repr(long).endswith("; ... 88 more)")
+
+
+# --- Symbols --------------------------------------------------------------------------------------
+
+
+def test_symbols_are_affine() -> None:
+    symbol = 0.5 - (3 * (Weight(2) + 1) - 4) / 2
+    assert symbol == Symbol("weight", 2, -1.5, 1.0)
+    assert -Input(0) == Symbol("input", 0, -1.0, 0.0)
+    assert 1 + Input(0) == Input(0) + 1
+    assert Weight(0) != Input(0)
+    assert Weight(0) - 2 == Symbol("weight", 0, 1.0, -2.0)
+    assert hash(Weight(3)) == hash(Weight(3))
+
+
+def test_symbols_do_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Weight(0).scale = 2.0  # type: ignore[misc]
+
+
+def test_affine_angles_give_the_affine_number() -> None:
+    values = {
+        "weights": torch.tensor([0.3, 0.9], dtype=torch.float64),
+        "inputs": torch.tensor([1.7], dtype=torch.float64),
+    }
+    angles = [(2 * Weight(1) - 0.4, 1.4), (1.5 - Input(0) / 2, 0.65), (-Weight(0), -0.3)]
+    for symbol, number in angles:
+        circuit = Circuit(1, 2, 1).rx(symbol, 0)
+        expected = state(Circuit(1).rx(number, 0), dtype=torch.complex128)
+        torch.testing.assert_close(state(circuit, **values), expected)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda: Weight(0) + Weight(1),
+        lambda: Weight(0) - Input(1),
+        lambda: Weight(0) * Weight(1),
+        lambda: Weight(0) * Input(0),
+    ],
+    ids=["plus", "minus", "times", "times input"],
+)
+def test_two_symbols_in_one_angle_are_refused(combine: Callable[[], Symbol]) -> None:
+    with pytest.raises(UsageError, match="one symbol"):
+        combine()
+
+
+@pytest.mark.parametrize("make", [Weight, Input])
+@pytest.mark.parametrize("index", [-1, 1.5, "0", None])
+def test_index_of_a_symbol_is_a_whole_number(make: Callable, index: object) -> None:
+    with pytest.raises(UsageError, match=r"index is a whole number from 0 on, not"):
+        make(index)
+
+
+# --- Changing -------------------------------------------------------------------------------------
+
+
+def test_bind_replaces_symbols_by_numbers() -> None:
+    weights, inputs = (
+        torch.tensor([0.1, 9.0, 0.3], dtype=torch.float64),
+        torch.tensor([9.0, 0.7], dtype=torch.float64),
+    )
+    half = sample().bind(weights=weights)
+    assert half.operations[-1].params == (0.1, pytest.approx(0.85), Input(1))
+    assert (half.num_weights, half.num_inputs) == (0, 2)
+    full = half.bind(inputs=inputs)
+    assert full == sample().bind(weights, inputs)
+    assert full.operations[-1].params == (0.1, pytest.approx(0.85), 0.7)
+    assert sample().bind() == sample()
+    trained = sample().bind(torch.nn.Parameter(weights))
+    assert trained == half
+
+
+def test_bind_keeps_the_original_and_declared_sizes() -> None:
+    circuit = Circuit(1, 4, 3).rx(Weight(0), 0).ry(Input(0), 0)
+    bound = circuit.bind(weights=torch.ones(4))
+    assert (bound.num_weights, bound.num_inputs) == (0, 3)
+    assert (circuit.num_weights, circuit.operations[0].params) == (4, (Weight(0),))
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_inverse_undoes_the_circuit(
+    circuits: Callable, tensors: Callable, data: st.DataObject
+) -> None:
+    circuit = data.draw(circuits(max_qubits=4, max_steps=15))
+    weights, inputs = data.draw(tensors(torch.float64, None))
+    both = circuit.copy().compose(circuit.inverse())
+    assert (both.num_weights, both.num_inputs) == (circuit.num_weights, circuit.num_inputs)
+    expected = torch.eye(2**circuit.num_qubits, dtype=torch.complex128)[0]
+    torch.testing.assert_close(state(both, weights, inputs), expected, atol=1e-12, rtol=0)
+
+
+def test_compose_appends_the_other_circuit() -> None:
+    circuit = Circuit(3).h(0)
+    assert circuit.compose(Circuit(2).cx(0, 1).rx(Weight(1), 0)) is circuit
+    assert circuit == Circuit(3).h(0).cx(0, 1).rx(Weight(1), 0)
+
+
+def test_compose_with_itself_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = Circuit(1).h(0).rx(Weight(0), 0)
+    append = Circuit.append
+
+    def limited(self: Circuit, *arguments: object) -> Circuit:
+        assert len(self) < 10, "compose does not end"
+        return append(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Circuit, "append", limited)
+    assert circuit.compose(circuit) == Circuit(1).h(0).rx(Weight(0), 0).h(0).rx(Weight(0), 0)
+
+
+def test_copies_are_independent() -> None:
+    for duplicate in (sample().copy(), copy.copy(sample()), copy.deepcopy(sample())):
+        assert duplicate == sample()
+    circuit = sample()
+    for duplicate in (circuit.copy(), copy.copy(circuit), copy.deepcopy(circuit)):
+        duplicate.x(0).rx(Weight(7), 0)
+        assert circuit == sample()
+
+
+def test_gates_added_after_a_run_are_run() -> None:
+    circuit = Circuit(1).x(0)
+    assert state(circuit).tolist() == [0, 1]
+    assert state(circuit.x(0)).tolist() == [1, 0]
+
+
+def test_circuits_pickle_also_after_a_run() -> None:
+    circuit = Circuit(2, num_inputs=4).h(0).crx(Weight(0) + 1, 0, 1)
+    before = state(circuit, torch.tensor([0.2]), torch.zeros(4))
+    loaded = pickle.loads(pickle.dumps(circuit))  # noqa: S301
+    assert loaded == circuit
+    assert torch.equal(state(loaded, torch.tensor([0.2]), torch.zeros(4)), before)
+
+
+def test_equality_is_by_gates_and_sizes() -> None:
+    assert sample() == sample()
+    assert sample() != sample().x(0)
+    assert Circuit(2).h(0) != Circuit(3).h(0)
+    assert Circuit(1).rx(0.1, 0) != Circuit(1).rx(0.2, 0)
+    assert Circuit(1).rx(Weight(0), 0) != Circuit(1).rx(Input(0), 0)
+    assert Circuit(1).rx(Weight(0), 0) == Circuit(1, num_weights=1).rx(Weight(0), 0)
+    assert Circuit(1).rx(Weight(0), 0) != Circuit(1, num_weights=2).rx(Weight(0), 0)
+    assert sample() != "sample"
+    with pytest.raises(TypeError):
+        hash(sample())
+
+
+# --- Mistakes -------------------------------------------------------------------------------------
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "no qubits": (lambda: Circuit(0), "one qubit or more, not 0"),
+    "half a qubit": (lambda: Circuit(1.5), "one qubit or more, not 1.5"),  # type: ignore[arg-type]
+    "negative weights": (lambda: Circuit(1, num_weights=-1), "weights.*-1"),
+    "unknown gate": (lambda: Circuit(1).append("rxy", 0), r"no gate 'rxy'; did you mean .*rx"),
+    "negative qubit": (lambda: Circuit(2).h(-1), "h on qubit -1: .* 2 qubits has qubits 0 to 1"),
+    "qubit too high": (lambda: Circuit(2).cx(0, 2), "cx on qubit 2: .* has qubits 0 to 1"),
+    "qubit is a float": (lambda: Circuit(2).h(0.0), "h on qubit 0.0"),  # type: ignore[arg-type]
+    "qubit repeated": (lambda: Circuit(2).cx(1, 1), r"2 different qubits, not \(1, 1\)"),
+    "too few qubits": (lambda: Circuit(2).cx(1), "cx acts on 2 qubits, not 1"),
+    "too many qubits": (lambda: Circuit(2).h(0, 1), "h acts on 1 qubits?, not 2"),
+    "qubit forgotten": (lambda: Circuit(2).rx(0.1), "rx acts on 1 qubits?, not 0"),
+    "no angle": (lambda: Circuit(1).append("rx", 0), r"rx takes 1 angles? \(theta\), not 0"),
+    "too many angles": (
+        lambda: Circuit(1).append("h", 0, [1]),
+        "h takes 0 angles .*not 1",
+    ),
+    "angle without list": (lambda: Circuit(1).append("rx", 0, 0.1), "rx"),  # type: ignore[arg-type]
+    "symbol without list": (
+        lambda: Circuit(1).append("rx", 0, Weight(0)),  # type: ignore[arg-type]
+        "rx",
+    ),
+    "angle is NaN": (lambda: Circuit(1).rx(NAN, 0), "finite"),
+    "angle is infinite": (lambda: Circuit(1).rx(-INFINITY, 0), "finite"),
+    "scale is NaN": (lambda: Circuit(1).rx(NAN * Weight(0), 0), "finite"),
+    "offset is infinite": (lambda: Circuit(1).rx(Weight(0) + INFINITY, 0), "finite"),
+    "angle is a word": (lambda: Circuit(1).rx("pi", 0), r"Weight\(i\) or Input\(i\), not 'pi'"),
+    "angle is complex": (lambda: Circuit(1).rx(1j, 0), r"a number, .* not 1j"),
+    "angle is a vector": (lambda: Circuit(1).rx(torch.rand(2), 0), "a number, .* not tensor"),
+    "angle wants a gradient": (
+        lambda: Circuit(1).rx(torch.tensor(0.1, requires_grad=True), 0),
+        "Weight",
+    ),
+    "weight beyond": (
+        lambda: Circuit(1, num_weights=2).rx(Weight(2), 0),
+        "rx uses weight 2, but .* declared with 2 weights",
+    ),
+    "input beyond": (
+        lambda: Circuit(1, num_inputs=0).rx(Input(0), 0),
+        "rx uses input 0, but .* declared with 0 inputs",
+    ),
+    "compose larger": (lambda: Circuit(1).compose(Circuit(2)), "2 qubits does not fit .* of 1"),
+    "bind too many": (
+        lambda: Circuit(1).rx(Weight(0), 0).bind(torch.zeros(2)),
+        r"weights of shape \[1\], not \[2\]",
+    ),
+    "bind a batch": (
+        lambda: Circuit(1).rx(Input(0), 0).bind(inputs=torch.zeros(5, 1)),
+        r"inputs of shape \[1\], not \[5, 1\]: bind one sample at a time",
+    ),
+    "bind a list": (lambda: Circuit(1).rx(Weight(0), 0).bind([0.1]), "tensor"),  # type: ignore[arg-type]
+    "bind NaN": (lambda: Circuit(1).rx(Weight(0), 0).bind(torch.tensor([NAN])), "nan"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_sentence(mistake: str) -> None:
+    make, sentence = MISTAKES[mistake]
+    with pytest.raises(UsageError, match=sentence) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c.append("rx", 0, (Weight(8), Input(9))),
+        lambda c: c.append("u3", 0, (Weight(8), Input(9), NAN)),
+        lambda c: c.cx(0, 5),
+    ],
+    ids=["angles", "nan", "qubits"],
+)
+def test_refused_gates_leave_the_circuit_as_it_was(spoil: Callable[[Circuit], object]) -> None:
+    circuit = Circuit(2, num_inputs=2).h(0).rx(Weight(0), 1)
+    with pytest.raises(UsageError):
+        spoil(circuit)
+    assert circuit == Circuit(2, num_inputs=2).h(0).rx(Weight(0), 1)
+
+
+def test_inverse_of_symbols_keeps_them_symbols() -> None:
+    undone = Circuit(1).u2(Weight(0), Weight(1) + 1, 0).rx(0.5, 0).s(0).inverse()
+    (sdg, _, _), (rx, _, half), (u3, _, angles) = undone.operations
+    assert (sdg.name, rx.name, half, u3.name) == ("sdg", "rx", (-0.5,), "u3")
+    assert angles == (-math.pi / 2, -Weight(1) - 1, -Weight(0))
+
+
+def test_gates_show_their_name() -> None:
+    gate = GATES["cu3"]
+    assert isinstance(gate, Gate)
+    assert (repr(gate), gate.num_params, gate.params) == ("Gate(cu3)", 3, ("theta", "phi", "lam"))

@@ -1,0 +1,128 @@
+"""To Qiskit and OpenQASM 3: the same gates on the same qubits, symbols as parameters."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit, qasm3
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.quantum_info import Operator, Statevector
+
+from qsim import GATES, Circuit, Gate, Input, UsageError, Weight, state
+from qsim.interop.openqasm import to_openqasm3
+from qsim.interop.qiskit import to_qiskit
+
+
+def assign(
+    converted: QuantumCircuit, weights: torch.Tensor, inputs: torch.Tensor
+) -> QuantumCircuit:
+    """Parameter w[i] gets weights[i], x[i] inputs[i]."""
+    sources = {"w": weights, "x": inputs}
+    return converted.assign_parameters(
+        {p: sources[p.vector.name][p.index].item() for p in converted.parameters}
+    )
+
+
+def assert_same_state(ours: torch.Tensor, theirs: QuantumCircuit) -> None:
+    np.testing.assert_allclose(ours.numpy(), Statevector(theirs).data, atol=1e-12)
+
+
+def assert_same_state_but_for_a_phase(ours: torch.Tensor, theirs: QuantumCircuit) -> None:
+    """Qiskit's exporter drops the global phase of gates that it has to define (sxdg, ryy)."""
+    found = Statevector(theirs).data
+    overlap = np.vdot(found, ours.numpy())
+    np.testing.assert_allclose(ours.numpy(), found * overlap / abs(overlap), atol=1e-12)
+
+
+@pytest.mark.parametrize("gate", GATES.values(), ids=lambda g: g.name)
+def test_every_gate_becomes_qiskits_own(gate: Gate) -> None:
+    qubits = [(2 * k + 2) % 4 - k // 2 for k in range(gate.num_qubits)]
+    angles = [0.3 + k for k in range(gate.num_params)]
+    converted = to_qiskit(Circuit(4).append(gate, qubits, angles))
+    (instruction,) = converted.data
+    assert [converted.find_bit(q).index for q in instruction.qubits] == qubits
+    assert instruction.operation.params == angles
+    standard = get_standard_gate_name_mapping()[{"i": "id", "u3": "u"}.get(gate.name, gate.name)]
+    assert instruction.operation.base_class is standard.base_class
+    np.testing.assert_allclose(
+        Operator(instruction.operation).data, gate.unitary.at(*angles), atol=1e-14
+    )
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_circuits_keep_their_states(
+    circuits: Callable, tensors: Callable, data: st.DataObject
+) -> None:
+    circuit = data.draw(circuits(max_qubits=5, max_steps=20))
+    weights, inputs = data.draw(tensors(torch.float64, None))
+    assert_same_state(state(circuit, weights, inputs), assign(to_qiskit(circuit), weights, inputs))
+
+
+def test_only_symbols_that_remain_become_parameters() -> None:
+    circuit = Circuit(2, num_weights=9).rx(Weight(3), 0).crz(2 * Input(1) - 1, 0, 1).h(1)
+    assert {p.name for p in to_qiskit(circuit).parameters} == {"w[3]", "x[1]"}
+    bound = circuit.bind(weights=torch.rand(9))
+    assert {p.name for p in to_qiskit(bound).parameters} == {"x[1]"}
+    assert not to_qiskit(bound.bind(inputs=torch.rand(2))).parameters
+
+
+def test_parameters_come_in_the_order_of_the_tensors() -> None:
+    """Qiskit assigns a plain list in this order; numbers above 9 must not be sorted as words."""
+    circuit = Circuit(1)
+    for k in reversed(range(12)):
+        circuit.rx(Weight(k), 0).ry(Input(k), 0)
+    names = [p.name for p in to_qiskit(circuit).parameters]
+    assert names == [f"w[{k}]" for k in range(12)] + [f"x[{k}]" for k in range(12)]
+
+
+def test_circuit_without_gates() -> None:
+    converted = to_qiskit(Circuit(3))
+    assert (converted.num_qubits, len(converted.data)) == (3, 0)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_openqasm_is_read_back_as_the_same_circuit(
+    circuits: Callable, tensors: Callable, data: st.DataObject
+) -> None:
+    circuit = data.draw(circuits(max_qubits=4, max_steps=12))
+    weights, inputs = data.draw(tensors(torch.float64, None))
+    text = to_openqasm3(circuit.bind(weights, inputs))
+    assert_same_state_but_for_a_phase(state(circuit, weights, inputs), qasm3.loads(text))
+
+
+@pytest.mark.parametrize("gate", GATES.values(), ids=lambda g: g.name)
+def test_openqasm_has_every_gate(gate: Gate) -> None:
+    """With every qubit in superposition first, so that the state shows the whole matrix."""
+    circuit = Circuit(gate.num_qubits)
+    for qubit in range(gate.num_qubits):
+        circuit.u3(0.4 + qubit, 0.3, 0.2, qubit)
+    circuit.append(gate, range(gate.num_qubits), [0.3 + k for k in range(gate.num_params)])
+    text = to_openqasm3(circuit)
+    assert text.startswith("OPENQASM 3")
+    assert_same_state_but_for_a_phase(state(circuit, dtype=torch.complex128), qasm3.loads(text))
+
+
+def test_openqasm_declares_symbols_as_inputs() -> None:
+    text = to_openqasm3(Circuit(1).rx(Weight(0), 0).rz(2 * Input(1) + 0.5, 0))
+    declared = [line for line in text.splitlines() if line.startswith("input float[64]")]
+    assert len(declared) == 2
+    assert {p.name for p in qasm3.loads(text).parameters} == {
+        line.removeprefix("input float[64] ").removesuffix(";") for line in declared
+    }
+
+
+@pytest.mark.parametrize("convert", [to_qiskit, to_openqasm3])
+def test_without_qiskit_the_error_names_the_extra(
+    convert: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "qiskit"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(UsageError, match=r"needs qiskit, .* 'efficient-qml\[ibm\]'"):
+        convert(Circuit(1).h(0))
