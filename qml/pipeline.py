@@ -37,7 +37,7 @@ from qml.presets import Preset, load_preset
 from qml.progress import Reporter
 from qml.pruning import PruneConfig, prune
 from qml.runs import RESULTS_FILE, RunFolder, Stage
-from qml.search import EvolutionarySearch, InheritedScore
+from qml.search import EvolutionarySearch, SubCircuitScore
 from qml.serialization import circuit_from_json, circuit_to_json
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
@@ -69,6 +69,7 @@ CIRCUITS = {
     "pruned": "Searched and pruned",
 }
 SEARCHED = ("searched", "pruned")
+INITIAL_SPREAD = 0.1  # radians
 
 
 @dataclass(frozen=True)
@@ -206,8 +207,9 @@ class Job:
 
     def _search(self, stage: Stage, model: Classifier) -> dict[str, Any]:
         seed, total = self.config.seed, self.sizes.generations
-        valid = _first(self.task.valid, self.sizes.search_samples)
-        score = InheritedScore(self.supercircuit, model, valid, self.device, seed)
+        train, valid = self.task.train, _first(self.task.valid, self.sizes.search_samples)
+        tuning = self._training(self.sizes.tuning_epochs)
+        score = SubCircuitScore(self.supercircuit, model, train, valid, self.device, tuning, seed)
         space = GeneSpace(self.supercircuit, self.device)
         search = EvolutionarySearch(space, score, self.sizes, seed, state=stage.state)
         self.reporter.start(TITLES["search"], total, search.generation, "generations")
@@ -284,13 +286,16 @@ class Job:
         sampler: CircuitSampler | None = None,
     ) -> TrainState:
         """Train, or go on training, with a checkpoint after every epoch."""
-        config = TrainConfig(epochs, self.sizes.learning_rate, self.sizes.batch_size)
+        config = self._training(epochs)
         train, valid, seed = self.task.train, self.task.valid, self.config.seed
         state, keep = self._start(stage, epochs)
         return fit(
             model, train, valid, config,
             seed=seed, stage=stage.name, state=state, on_epoch_end=keep, sampler=sampler,
         )  # fmt: skip
+
+    def _training(self, epochs: int) -> TrainConfig:
+        return TrainConfig(epochs, self.sizes.learning_rate, self.sizes.batch_size)
 
     def _start(
         self, stage: Stage, epochs: int
@@ -308,10 +313,14 @@ class Job:
         return state, keep
 
     def _fresh(self, name: str, circuit: Circuit) -> Classifier:
-        """A classifier with random weights."""
+        """A classifier whose gates are close to the identity.
+
+        That is as good a start as any for a single circuit, and a better one for a SuperCircuit:
+        a sub-circuit is then close to those with some gates more or less, whose weights it shares.
+        """
         rng = epoch_generator(self.config.seed, f"{name}/weights", 0)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return Classifier(circuit, self.task.num_classes, generator=generator)
+        weights = torch.from_numpy(rng.normal(0, INITIAL_SPREAD, circuit.num_weights)).float()
+        return Classifier(circuit, self.task.num_classes, weights=weights)
 
     def _trained(self, name: str, circuit: Circuit) -> Classifier:
         """The classifier of a finished stage."""

@@ -17,6 +17,8 @@ class Preset:
         blocks: blocks of the design space; the baseline uses all of them.
         super_epochs, epochs, prune_epochs: passes over the training samples for the SuperCircuit,
             for a circuit from scratch, and for pruning with fine-tuning.
+        tuning_epochs: passes with which a sub-circuit of the search is trained further before it
+            is scored; 0 scores the weights of the SuperCircuit as they are, as the paper does.
         batch_size: samples per step.
         learning_rate, prune_learning_rate: of Adam.
         prune_ratio: part of the rotation angles that pruning removes in the end.
@@ -32,6 +34,7 @@ class Preset:
     super_epochs: int
     epochs: int
     prune_epochs: int
+    tuning_epochs: int
     batch_size: int
     learning_rate: float
     prune_learning_rate: float
@@ -55,12 +58,13 @@ PRESETS: dict[str, Preset] = {
     # Minutes on two cores.
     "default": Preset(
         blocks=8,
-        super_epochs=60,
-        epochs=60,
-        prune_epochs=40,
-        batch_size=64,
-        learning_rate=2e-2,
-        prune_learning_rate=1e-2,
+        super_epochs=200,
+        epochs=100,
+        prune_epochs=100,
+        tuning_epochs=5,
+        batch_size=32,
+        learning_rate=5e-2,
+        prune_learning_rate=2e-2,
         prune_ratio=0.3,
         parents=10,
         mutations=20,
@@ -73,6 +77,7 @@ PRESETS: dict[str, Preset] = {
         super_epochs=200,
         epochs=200,
         prune_epochs=100,
+        tuning_epochs=0,
         batch_size=256,
         learning_rate=5e-3,
         prune_learning_rate=2e-3,
@@ -88,6 +93,7 @@ PRESETS: dict[str, Preset] = {
         super_epochs=2,
         epochs=2,
         prune_epochs=2,
+        tuning_epochs=1,
         batch_size=128,
         learning_rate=2e-2,
         prune_learning_rate=1e-2,

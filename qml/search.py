@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from compile import Compiled, Device, compile
+from compile import Device, compile
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset

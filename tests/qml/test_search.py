@@ -7,13 +7,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
+from compile import Device, compile
 from qml.encoders import layered_rotations
 from qml.genes import Gene, GeneSpace
+from qml.model import Classifier
 from qml.presets import PRESETS, Preset, load_preset
-from qml.search import Evaluation, EvolutionarySearch
+from qml.search import READING_ERROR, Evaluation, EvolutionarySearch, SubCircuitScore
 from qml.spaces import U3CU3
 from qml.supercircuit import SubConfig, SuperCircuit
+from qml.tasks import Split
+from qml.training import TrainConfig
+from qsim import expval
 from qsim.errors import UsageError
 
 SUPER = SuperCircuit(replace(U3CU3, blocks=3), 4, layered_rotations(4, range(16)))
@@ -156,6 +163,56 @@ def test_given_genes_take_part(space: GeneSpace) -> None:
     found = search(space, first=[best])
     found.step()
     assert found.best[0] == best
+
+
+def scores(tuning_epochs: int) -> SubCircuitScore:
+    model = Classifier(SUPER.full(), 4, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    x, y = 3 * torch.rand(24, 16, generator=generator), torch.arange(24) % 4
+    tuning = TrainConfig(tuning_epochs, lr=0.1, batch_size=12)
+    device = Device.from_name("quito")
+    return SubCircuitScore(SUPER, model, Split(x, y), Split(x, y), device, tuning, 5)
+
+
+SMALL = SubConfig((4, 3, 2, 1, 1, 1), 2)
+
+
+def test_a_score_is_the_loss_of_noisy_readings() -> None:
+    score = scores(0)
+    gene = Gene((0, 1, 3, 4), SMALL)
+    weights = score.model.weights.detach()
+    circuit = SUPER.subcircuit(gene.config)
+    compiled = compile(circuit.bind(weights=weights), score.device, layout=gene.layout, seed=5)
+    ideal = expval(circuit, weights=weights, inputs=score.valid.x)
+
+    def loss(readings: torch.Tensor) -> float:
+        return cross_entropy(score.model.logits(readings), score.valid.y).item()
+
+    found = score(gene)
+    assert found.esp == compiled.esp
+    assert found.loss == pytest.approx(loss(ideal), rel=1e-5)
+    generator = torch.Generator().manual_seed(0)
+    draws = [torch.randn(24, 4, generator=generator) for _ in range(500)]
+    expected = [loss(ideal + READING_ERROR / compiled.esp * draw) for draw in draws]
+    spread = np.std(expected) / np.sqrt(8)  # the score is a mean of eight
+    assert found.score == pytest.approx(np.mean(expected), abs=5 * spread)
+
+
+def test_a_mapping_with_more_errors_scores_worse() -> None:
+    score = scores(0)
+    good, bad = score(Gene((0, 1, 3, 4), SMALL)), score(Gene((2, 4, 0, 3), SMALL))
+    assert good.loss == bad.loss
+    assert good.esp > bad.esp
+    assert good.score < bad.score
+
+
+def test_tuning_lowers_the_loss_and_does_not_depend_on_the_order() -> None:
+    genes = [Gene((0, 1, 3, 4), SMALL), Gene((0, 1, 3, 4), SUPER.largest())]
+    plain, forth, back = scores(0), scores(20), scores(20)
+    tuned = [forth(gene) for gene in genes]
+    assert [back(gene) for gene in reversed(genes)] == tuned[::-1]
+    for gene, evaluation in zip(genes, tuned, strict=True):
+        assert evaluation.loss < plain(gene).loss
 
 
 def test_the_paper_preset_has_the_sizes_of_the_paper() -> None:

@@ -43,18 +43,20 @@ def _circuits(
 ) -> Circuit:
     """Circuits with all kinds of angles on NUM_SYMBOLS weights and as many inputs.
 
-    A step is a gate anywhere, or (one in five) a one-qubit gate on every qubit: engines treat
-    neighbours that commute together.
+    A step is a gate anywhere, or a one-qubit gate on every qubit: engines treat neighbours that
+    commute together.
     """
     num_qubits = draw(st.integers(min_qubits, max_qubits))
     circuit = Circuit(num_qubits, NUM_SYMBOLS, NUM_SYMBOLS)
     fitting = [GATES[name] for name in names if GATES[name].num_qubits <= num_qubits]
+    alone = [gate for gate in fitting if gate.num_qubits == 1]
     for _ in range(draw(st.integers(min_steps, max_steps))):
-        gate = draw(st.sampled_from(fitting))
-        if gate.num_qubits == 1 and draw(st.integers(0, 4)) == 4:
+        if draw(st.integers(0, 3)) == 3:
+            gate = draw(st.sampled_from(alone))
             for qubit in range(num_qubits):
                 _append(draw, circuit, gate, [qubit])
             continue
+        gate = draw(st.sampled_from(fitting))
         places = st.lists(
             st.integers(0, num_qubits - 1),
             min_size=gate.num_qubits,

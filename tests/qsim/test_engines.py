@@ -126,7 +126,7 @@ def test_cpu_agrees_with_reference(
 
 @pytest.mark.parametrize("batch", [1, 4, 16])
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.complex64, 2e-6), (torch.complex128, 1e-12)]
+    ("dtype", "tolerance"), [(torch.complex64, 5e-6), (torch.complex128, 1e-12)]
 )
 @settings(max_examples=6)
 @given(data=st.data())
@@ -140,10 +140,13 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     batch: int,
     data: st.DataObject,
 ) -> None:
-    """Tiles hold 7 qubits (blocks of 16 samples, double) to 10 (one sample, single precision)."""
+    """Tiles hold 7 qubits (blocks of 16 samples, double) to 10 (one sample).
+
+    Rounding of some 200 gates adds up to more than 1e-6 in single precision.
+    """
     largest = {1: 12, 4: 12, 16: 10}[batch]
     sizes = {"min_qubits": largest - 1, "max_qubits": largest}
-    circuit = data.draw(circuits(**sizes, min_gates=10, max_gates=40))
+    circuit = data.draw(circuits(**sizes, min_steps=8, max_steps=20))
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
     agrees(circuit, weights, inputs, measured, tolerance)

@@ -1,0 +1,196 @@
+// 2x2 matrices of items whose samples differ, and the gradients of their angles.
+#pragma once
+
+#include "kernels.hpp"
+#include "lanes.hpp"
+
+namespace qsim::cpu {
+namespace {
+
+// single number).
+template <class V>
+struct Matrix2 {
+    V re[4], im[4];
+};
+
+template <class V>
+inline Matrix2<V> multiply(const Matrix2<V>& a, const Matrix2<V>& b) {
+    Matrix2<V> c;
+    for (int i = 0; i < 2; ++i) {
+        for (int k = 0; k < 2; ++k) {
+            const int e = 2 * i + k, l = 2 * i, r = 2 + k;
+            c.re[e] = a.re[l] * b.re[k] - a.im[l] * b.im[k] + a.re[l + 1] * b.re[r] -
+                      a.im[l + 1] * b.im[r];
+            c.im[e] = a.re[l] * b.im[k] + a.im[l] * b.re[k] + a.re[l + 1] * b.im[r] +
+                      a.im[l + 1] * b.re[r];
+        }
+    }
+    return c;
+}
+
+template <class V>
+inline Matrix2<V> adjoint(const Matrix2<V>& a) {
+    return {{a.re[0], a.re[2], a.re[1], a.re[3]}, {-a.im[0], -a.im[2], -a.im[1], -a.im[3]}};
+}
+
+template <class V, class T>
+inline V splat(T value) {
+    return V{} + value;
+}
+
+// In place; its own inverse up to 2^n.
+template <class T, int W>
+struct Matrices {
+    static constexpr int N = kVectorLanes<T, W>;  // samples a register holds
+    static constexpr int C = W / N;               // registers a block needs
+    using V = typename VectorOf<T, N>::type;
+    using Lanes = Matrix2<V>;
+
+    // Angles of a factor for the block's samples; samples beyond the batch get 0.
+    static void read_angles(const Angles<T>& angles, const Angle& angle, int64_t first, T* out) {
+        const T* from = angles.data[angle.source] + angle.index;
+        const int64_t stride = angles.stride[angle.source];
+        const T scale = static_cast<T>(angle.scale), offset = static_cast<T>(angle.offset);
+        for (int l = 0; l < W; ++l) {
+            const int64_t sample = first + l;
+            out[l] = sample < angles.batch ? scale * from[sample * stride] + offset : T(0);
+        }
+    }
+
+    // The factor's matrices, C registers of samples.
+    static void factor_matrices(const Angles<T>& angles, const Factor& factor, int64_t first,
+                                Lanes* out) {
+        alignas(64) T sines[2][W], cosines[2][W], theta[W], scaled[W];
+        const bool fixed = factor.angle.source == kConstant;
+        if (!fixed) read_angles(angles, factor.angle, first, theta);
+        for (int k = 0; k < 2 && !fixed; ++k) {
+            const T frequency = static_cast<T>(factor.frequencies[k]);
+            for (int l = 0; l < W; ++l) scaled[l] = frequency * theta[l];
+            if (k == 1 && factor.frequencies[1] == -factor.frequencies[0]) {
+                for (int l = 0; l < W; ++l)
+                    sines[1][l] = -sines[0][l], cosines[1][l] = cosines[0][l];
+            } else {
+                sincos<T, W>(scaled, sines[k], cosines[k]);
+            }
+        }
+        for (int c = 0; c < C; ++c) {
+            for (int e = 0; e < 4; ++e) {
+                V re{}, im{};
+                for (int k = 0; k < (fixed ? 1 : 2); ++k) {
+                    const V pr = splat<V>(static_cast<T>(factor.projectors[k][e].real()));
+                    const V pi = splat<V>(static_cast<T>(factor.projectors[k][e].imag()));
+                    const V cosine = fixed ? splat<V>(T(1)) : load<V>(cosines[k] + c * N);
+                    const V sine = fixed ? V{} : load<V>(sines[k] + c * N);
+                    re += pr * cosine - pi * sine;
+                    im += pr * sine + pi * cosine;
+                }
+                out[c].re[e] = re;
+                out[c].im[e] = im;
+            }
+        }
+    }
+
+    static void item_matrices(const View<T>& view, const Item& item, int64_t first, T* out) {
+        Lanes product[C], next[C];
+        factor_matrices(view.angles, view.factors[item.factor_begin], first, product);
+        for (int f = item.factor_begin + 1; f < item.factor_end; ++f) {
+            factor_matrices(view.angles, view.factors[f], first, next);
+            for (int c = 0; c < C; ++c) product[c] = multiply(next[c], product[c]);
+        }
+        for (int c = 0; c < C; ++c) {
+            for (int e = 0; e < 4; ++e) {
+                store(out + (2 * e) * W + c * N, product[c].re[e]);
+                store(out + (2 * e + 1) * W + c * N, product[c].im[e]);
+            }
+        }
+    }
+
+    static void all_matrices(const View<T>& view, int64_t first, T* out) {
+        for (int k = 0; k < view.num_items; ++k) {
+            if (view.batched[k])
+                item_matrices(view, view.items[k], first, out + int64_t{8} * W * k);
+        }
+    }
+
+    // The item's matrix for one register of samples, from shared numbers or from `own`.
+    static Lanes matrix(const View<T>& view, int k, const T* own, int c) {
+        Lanes m;
+        if (view.batched[k]) {
+            const T* from = own + int64_t{8} * W * k + c * N;
+            for (int e = 0; e < 4; ++e)
+                m.re[e] = load<V>(from + 2 * e * W), m.im[e] = load<V>(from + (2 * e + 1) * W);
+        } else {
+            const T* from = view.shared + 8 * k;
+            for (int e = 0; e < 4; ++e)
+                m.re[e] = splat<V>(from[2 * e]), m.im[e] = splat<V>(from[2 * e + 1]);
+        }
+        return m;
+    }
+
+    // --- From an item's sums to the angles of its factors
+    // -----------------------------------------
+
+    // With L the product of the factors after f, the derivative is -2 sum_P h_P Im<lambda|P|psi>, h
+    // = L K L+.
+    static void factor_gradients(const View<T>& view, const Item& item, int64_t first,
+                                 const T* sums, const Gradients<T>& out) {
+        Lanes after[C], own[C];
+        for (int c = 0; c < C; ++c) {
+            after[c] = {};
+            after[c].re[0] = after[c].re[3] = splat<V>(T(1));
+        }
+        for (int f = item.factor_end - 1; f >= item.factor_begin; --f) {
+            const Factor& factor = view.factors[f];
+            if (factor.angle.source != kConstant) {
+                alignas(64) T derivative[W];
+                const Matrix2<T> generator = generator_of(factor);
+                for (int c = 0; c < C; ++c) {
+                    store(derivative + c * N, angle_derivative(after[c], generator, sums + c * N));
+                }
+                add_derivative(view.angles, factor.angle, first, derivative, out);
+            }
+            factor_matrices(view.angles, factor, first, own);
+            for (int c = 0; c < C; ++c) after[c] = multiply(after[c], own[c]);
+        }
+    }
+
+    static Matrix2<T> generator_of(const Factor& factor) {
+        Matrix2<T> k{};
+        for (int e = 0; e < 4; ++e) {
+            for (int t = 0; t < 2; ++t) {
+                k.re[e] += static_cast<T>(factor.frequencies[t] * factor.projectors[t][e].real());
+                k.im[e] += static_cast<T>(factor.frequencies[t] * factor.projectors[t][e].imag());
+            }
+        }
+        return k;
+    }
+
+    static V angle_derivative(const Lanes& after, const Matrix2<T>& generator, const T* sums) {
+        Lanes k;
+        for (int e = 0; e < 4; ++e)
+            k.re[e] = splat<V>(generator.re[e]), k.im[e] = splat<V>(generator.im[e]);
+        const Lanes h = multiply(multiply(after, k), adjoint(after));
+        const V i = load<V>(sums), x = load<V>(sums + W), y = load<V>(sums + 2 * W),
+                z = load<V>(sums + 3 * W);
+        // h_I = (h00 + h11) / 2, h_Z = (h00 - h11) / 2, h_X = Re h10, h_Y = Im h10.
+        return -((h.re[0] + h.re[3]) * i + (h.re[0] - h.re[3]) * z) -
+               T(2) * (h.re[2] * x + h.im[2] * y);
+    }
+
+    static void add_derivative(const Angles<T>& angles, const Angle& angle, int64_t first,
+                               const T* derivative, const Gradients<T>& out) {
+        const T scale = static_cast<T>(angle.scale);
+        const int s = angle.source;
+        for (int l = 0; l < W && first + l < angles.batch; ++l) {
+            const T value = scale * derivative[l];
+            if (out.batched[s]) {
+                out.batched[s][(first + l) * out.size[s] + angle.index] += value;
+            } else if (out.shared[s]) {
+                out.shared[s][angle.index] += value;
+            }
+        }
+    }
+};
+
+}  // namespace
+}  // namespace qsim::cpu
