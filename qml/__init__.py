@@ -21,7 +21,7 @@ _HOMES = {
     "PruneConfig": "qml.pruning",
     "RunFolder": "qml.runs",
     "Split": "qml.tasks",
-    "SubCircuitScore": "qml.search",
+    "SubCircuitScore": "qml.scoring",
     "SubConfig": "qml.supercircuit",
     "SuperCircuit": "qml.supercircuit",
     "Task": "qml.tasks",

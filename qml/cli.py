@@ -134,15 +134,14 @@ def _continue(path: Path) -> None:
     if job is None:
         _show(console, folder)
         return
-    for remark in job.changes():
-        console.print(remark, markup=False)
     _work(console, job)
 
 
 def _work(console: Console, job: Job) -> None:
     """Do the job with its progress on the console, then show what it found."""
     folder = job.folder
-    console.print(f"Run folder: {folder.path}", markup=False, highlight=False, soft_wrap=True)
+    for line in (f"Run folder: {folder.path}", *job.remarks()):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         with folder.lock(), ConsoleReporter(console) as reporter:
             job.run(reporter)
@@ -166,7 +165,7 @@ def _show(console: Console, folder: RunFolder) -> None:
 
 
 def _table(results: dict[str, Any]) -> Table:
-    from qml.pipeline import CIRCUITS
+    from qml.runs import CIRCUITS
 
     rows = results["circuits"]
     table = Table(title=f"{results['task']} on {results['device']}, seed {results['seed']}")

@@ -22,12 +22,10 @@ loaded; what is under way goes on from its last epoch or generation.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from compile import Compiled, Device, compile, run
 from qml.files import damaged
@@ -35,39 +33,22 @@ from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset, load_preset
 from qml.progress import Reporter
-from qml.pruning import PruneConfig, prune
-from qml.runs import RESULTS_FILE, RunFolder, Stage
-from qml.search import EvolutionarySearch, SubCircuitScore
-from qml.serialization import circuit_from_json, circuit_to_json
+from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage
+from qml.scoring import SubCircuitScore
+from qml.search import EvolutionarySearch
+from qml.serialization import circuit_from_json
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task, load_task
+from qml.trainer import Trainer
 from qml.training import (
-    CircuitSampler,
-    TrainConfig,
-    TrainState,
     epoch_generator,
-    evaluate,
-    fit,
 )
 from qsim import Circuit, Symbol
 from qsim.errors import need
-from qsim.interop.openqasm import to_openqasm3
 
-TITLES = {
-    "baseline": "Training the baseline",
-    "supercircuit": "Training the SuperCircuit",
-    "search": "Searching circuit and qubits",
-    "matched": "Training a plain circuit of that size",
-    "searched": "Training the searched circuit",
-    "pruned": "Pruning and fine-tuning",
-}
-CIRCUITS = {
-    "baseline": "Baseline",
-    "matched": "Same size",
-    "searched": "Searched",
-    "pruned": "Searched and pruned",
-}
+# Seconds from one execution to the next on IBM devices, most of it the default delay between them.
+REPETITION = 250e-6
 SEARCHED = ("searched", "pruned")
 INITIAL_SPREAD = 0.1  # radians
 
@@ -133,8 +114,8 @@ class Job:
         task, device = load_task(config.task, config.seed), Device.from_name(config.device)
         return cls(folder, config, task, device)
 
-    def changes(self) -> list[str]:
-        """Sentences on what has changed since the job started, and may change its results."""
+    def remarks(self) -> list[str]:
+        """Sentences on the price of a real device, and on what has changed since the job started."""
         remarks = [
             f"{name} was {then or 'missing'} when this run started and is {now or 'missing'} now"
             for name, (then, now) in self.folder.changed_versions().items()
@@ -142,61 +123,29 @@ class Job:
         calibration = json.loads(json.dumps(self.device.calibration()))
         if self.folder.read_json("calibration.json") != calibration:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
+        if not self.device.is_simulated:
+            executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
+            remarks.append(
+                f"the {executions:,} executions on {self.config.device} will take about "
+                f"{REPETITION * executions / 60:.0f} minutes of quantum time"
+            )
         return remarks
 
     def run(self, reporter: Reporter) -> dict[str, Any]:
         """Do what is left to do -> the content of ``results.json``."""
         self.reporter = reporter
+        self.trainer = Trainer(
+            self.folder, self.task, self.samples, self.sizes, self.config.seed, reporter
+        )
         full = self.supercircuit.full()
-        self.train("baseline", full)
-        gene = self.search(self.train_supercircuit())
+        self.trainer.train("baseline", full)
+        gene = self.search(self.trainer.train_supercircuit(self.supercircuit))
         circuit, _ = self.supercircuit.dense(gene.config)
-        self.train("matched", first_gates(full, circuit.num_weights))
-        self.prune(self.train("searched", circuit))
+        self.trainer.train("matched", first_gates(full, circuit.num_weights))
+        self.trainer.prune(self.trainer.train("searched", circuit))
         for name in CIRCUITS:
             self.run_on_device(name, gene.layout if name in SEARCHED else None)
         return self.conclude()
-
-    def train(self, name: str, circuit: Circuit) -> Classifier:
-        """Train a circuit from scratch."""
-        if self.folder.stage(name) is None:
-            stage = Stage(self.folder, name)
-            model = self._fresh(name, circuit)
-            self._keep(stage, model, self._fit(stage, model, self.sizes.epochs))
-        return self._trained(name, circuit)
-
-    def train_supercircuit(self) -> Classifier:
-        """Train the shared weights, another sub-circuit at every step."""
-        name, circuit = "supercircuit", self.supercircuit.full()
-        if self.folder.stage(name) is None:
-            stage = Stage(self.folder, name)
-            model = self._fresh(name, circuit)
-            sampler = self.supercircuit.sampler()
-            state = self._fit(stage, model, self.sizes.super_epochs, sampler=sampler)
-            self._write_weights(name, model)
-            self.reporter.finish()
-            stage.finish({"parameters": circuit.num_weights, "history": _history(state)})
-        return self._trained(name, circuit)
-
-    def prune(self, model: Classifier) -> None:
-        """Take the small angles out of a trained circuit and fine-tune the others."""
-        if self.folder.stage("pruned") is None:
-            stage = Stage(self.folder, "pruned")
-            sizes = self.sizes
-            config = TrainConfig(sizes.prune_epochs, sizes.prune_learning_rate, sizes.batch_size)
-            state, keep = self._start(stage, config.epochs)
-            pruned, state = prune(
-                model,
-                self.task.train,
-                self.task.valid,
-                config,
-                PruneConfig(sizes.prune_ratio),
-                seed=self.config.seed,
-                stage=stage.name,
-                state=state,
-                on_epoch_end=keep,
-            )
-            self._keep(stage, pruned, state)
 
     def search(self, model: Classifier) -> Gene:
         """Find the sub-circuit and the qubits that keep most of the signal on the device."""
@@ -208,10 +157,12 @@ class Job:
     def _search(self, stage: Stage, model: Classifier) -> dict[str, Any]:
         seed, total = self.config.seed, self.sizes.generations
         train, valid = self.task.train, _first(self.task.valid, self.sizes.search_samples)
-        tuning = self._training(self.sizes.tuning_epochs)
+        epochs = self.sizes.tuning_epochs
+        tuning = self.trainer.settings(epochs) if epochs else None
         score = SubCircuitScore(self.supercircuit, model, train, valid, self.device, tuning, seed)
         space = GeneSpace(self.supercircuit, self.device)
-        search = EvolutionarySearch(space, score, self.sizes, seed, state=stage.state)
+        first = [] if stage.state else self._first_genes(score)
+        search = EvolutionarySearch(space, score, self.sizes, seed, first=first, state=stage.state)
         self.reporter.start(TITLES["search"], total, search.generation, "generations")
         while search.generation < total:
             line = search.step()
@@ -223,6 +174,12 @@ class Job:
         return stage.finish(
             {"gene": gene.to_json(), "evaluation": asdict(evaluation), "history": search.history}
         )
+
+    def _first_genes(self, score: SubCircuitScore) -> list[Gene]:
+        """Random sub-circuits where Qiskit would place them: good corners of a large device."""
+        rng = epoch_generator(self.config.seed, "search/first", 0)
+        configs = [self.supercircuit.sample(rng) for _ in range(self.sizes.parents)]
+        return [Gene(score.qiskit_layout(config), config) for config in configs]
 
     def run_on_device(self, name: str, layout: Sequence[int] | None) -> None:
         """Compile a trained circuit and run it on the test samples."""
@@ -277,74 +234,6 @@ class Job:
         self.folder.write_json(RESULTS_FILE, results)
         return results
 
-    def _fit(
-        self,
-        stage: Stage,
-        model: Classifier,
-        epochs: int,
-        *,
-        sampler: CircuitSampler | None = None,
-    ) -> TrainState:
-        """Train, or go on training, with a checkpoint after every epoch."""
-        config = self._training(epochs)
-        train, valid, seed = self.task.train, self.task.valid, self.config.seed
-        state, keep = self._start(stage, epochs)
-        return fit(
-            model, train, valid, config,
-            seed=seed, stage=stage.name, state=state, on_epoch_end=keep, sampler=sampler,
-        )  # fmt: skip
-
-    def _training(self, epochs: int) -> TrainConfig:
-        return TrainConfig(epochs, self.sizes.learning_rate, self.sizes.batch_size)
-
-    def _start(
-        self, stage: Stage, epochs: int
-    ) -> tuple[TrainState | None, Callable[[TrainState], None]]:
-        """Announce a training stage -> where it goes on from, and what to do after every epoch."""
-        state = TrainState.from_parts(stage.tensors, stage.state) if stage.state else None
-        self.reporter.start(TITLES[stage.name], epochs, state.epoch if state else 0, "epochs")
-
-        def keep(state: TrainState) -> None:
-            stage.save(state.tensors, state.to_json())
-            record = state.history[-1]
-            note = f"loss {record.valid_loss:.3f}, accuracy {record.valid_accuracy:.3f}"
-            self.reporter.update(state.epoch, note)
-
-        return state, keep
-
-    def _fresh(self, name: str, circuit: Circuit) -> Classifier:
-        """A classifier whose gates are close to the identity.
-
-        That is as good a start as any for a single circuit, and a better one for a SuperCircuit:
-        a sub-circuit is then close to those with some gates more or less, whose weights it shares.
-        """
-        rng = epoch_generator(self.config.seed, f"{name}/weights", 0)
-        weights = torch.from_numpy(rng.normal(0, INITIAL_SPREAD, circuit.num_weights)).float()
-        return Classifier(circuit, self.task.num_classes, weights=weights)
-
-    def _trained(self, name: str, circuit: Circuit) -> Classifier:
-        """The classifier of a finished stage."""
-        tensors, _ = self.folder.read_tensors(f"weights/{name}.safetensors")
-        return Classifier(circuit, self.task.num_classes, weights=tensors["weights"])
-
-    def _write_weights(self, name: str, model: Classifier) -> None:
-        self.folder.write_tensors(f"weights/{name}.safetensors", {"weights": model.weights})
-
-    def _keep(self, stage: Stage, model: Classifier, state: TrainState) -> None:
-        """Write a trained circuit and finish its stage."""
-        bound = model.circuit.bind(weights=model.weights)
-        self._write_weights(stage.name, model)
-        self.folder.write_json(f"circuits/{stage.name}.json", circuit_to_json(bound))
-        self.folder.write_text(f"circuits/{stage.name}.logical.qasm", to_openqasm3(bound))
-        self.reporter.finish()
-        stage.finish(
-            {
-                "parameters": model.circuit.num_weights,
-                "noise_free_accuracy": evaluate(model, self.samples).accuracy,
-                "history": _history(state),
-            }
-        )
-
 
 def first_gates(circuit: Circuit, num_weights: int) -> Circuit:
     """The circuit without the gates whose weights are not among the first ``num_weights``."""
@@ -365,10 +254,6 @@ def _supercircuit(config: JobConfig, task: Task) -> SuperCircuit:
 
 def _first(split: Split, count: int | None) -> Split:
     return Split(split.x[:count], split.y[:count])
-
-
-def _history(state: TrainState) -> list[dict[str, float]]:
-    return [record._asdict() for record in state.history]
 
 
 def _compiled_facts(compiled: Compiled) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str
     counts = np.zeros((classes, classes), dtype=int)
     np.add.at(counts, (np.array(labels), np.array(predictions)), 1)
     parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = max(2.3, 0.36 * classes + 1)
+    side = max(2.3, 0.35 * classes + 1)
     with _figure(side, side + 0.3) as figure:
         axes = figure.subplots()
         axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)

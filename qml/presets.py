@@ -65,11 +65,11 @@ PRESETS: dict[str, Preset] = {
         batch_size=32,
         learning_rate=5e-2,
         prune_learning_rate=2e-2,
-        prune_ratio=0.3,
+        prune_ratio=0.5,
         parents=10,
         mutations=20,
         crossovers=10,
-        generations=12,
+        generations=25,
     ),
     # The sizes of the QuantumNAS paper (arXiv:2107.10845) and of its published code.
     "paper": Preset(

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from compile import Device
 from compile.plots import plot_device
-from qml.pipeline import CIRCUITS, TITLES
 from qml.plots import (
     plot_accuracy,
     plot_best,
@@ -27,7 +26,7 @@ from qml.plots import (
     plot_search,
     plot_training,
 )
-from qml.runs import RunFolder
+from qml.runs import CIRCUITS, TITLES, RunFolder
 from qml.serialization import circuit_from_json
 from qsim.errors import need
 
@@ -38,7 +37,7 @@ Result = Mapping[str, Any]
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
 _CSS_PIXELS_PER_INCH = 96
-_COMPARED = ("baseline", "pruned")
+_COMPARED = ("baseline", "matched", "pruned")
 
 
 @dataclass(frozen=True)

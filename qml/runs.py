@@ -42,6 +42,22 @@ from qsim.errors import UsageError
 FORMAT = "efficient-qml run"
 FORMAT_VERSION = 1
 
+TITLES = {
+    "baseline": "Training the baseline",
+    "supercircuit": "Training the SuperCircuit",
+    "search": "Searching circuit and qubits",
+    "matched": "Training a plain circuit of that size",
+    "searched": "Training the searched circuit",
+    "pruned": "Pruning and fine-tuning",
+}
+"""Stages before the device, in their order."""
+CIRCUITS = {
+    "baseline": "Baseline",
+    "matched": "Same size",
+    "searched": "Searched",
+    "pruned": "Searched and pruned",
+}
+"""Circuits that are trained and run on the device."""
 RESULTS_FILE = "results.json"
 _RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"

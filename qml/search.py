@@ -9,42 +9,17 @@ generation finds what it would have found without a break.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from compile import Device, compile
 from qml.genes import Gene, GeneSpace
-from qml.model import Classifier
 from qml.presets import Preset
-from qml.supercircuit import SubConfig, SuperCircuit
-from qml.tasks import Split
-from qml.training import TrainConfig, epoch_generator, fit
-from qsim import expval
+from qml.scoring import Evaluation
+from qml.training import epoch_generator
 
-# Error of a measured <Z> that does not shrink with the signal: 0.011 of 8,192 shots, and 0.018 that
-# was found as the spread of biases over sub-circuits and qubits under the noise of FakeQuitoV2.
-READING_ERROR = 0.02
-_DRAWS = 8
-_MIN_ESP = 1e-3
 _ATTEMPTS = 20
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a gene is worth. ``score`` decides, lower is better.
-
-    ``loss`` is the noise-free validation loss, ``esp`` the estimated success probability of the
-    compiled circuit.
-    """
-
-    score: float
-    loss: float
-    esp: float
 
 
 class EvolutionarySearch:
@@ -159,78 +134,3 @@ class EvolutionarySearch:
             held.add(self.space.key(gene))
             population.append(gene)
         return population
-
-
-class SubCircuitScore:
-    """What a gene is worth: the loss of its sub-circuit behind the noise of its mapping.
-
-    To first order a device shrinks every <Z> by the estimated success probability p of the compiled
-    circuit, which leaves the most likely class as it is, and adds errors that do not shrink with it:
-    shot noise and biases of the qubits, together about `READING_ERROR`. The score is the validation
-    loss of readings with the shrinking undone, the mean over fixed draws e of a normal distribution:
-
-        score = loss(<Z> + READING_ERROR / p * e)
-
-    It ranks sub-circuits by their accuracy on a noisy device better than loss / p, the paper's score,
-    which weighs noise more than it matters (rank correlation over circuits for FakeQuitoV2 in
-    CONTRIBUTING.md).
-
-    <Z> comes from the weights of the SuperCircuit, trained further for a few epochs: untuned ones
-    favour the large sub-circuits, which they were trained in most.
-
-    Args:
-        supercircuit: what the genes choose from.
-        model: a classifier with the trained shared weights.
-        train: samples for further training.
-        valid: samples that are scored.
-        device: what to compile for.
-        tuning: settings of the further training; no epochs take the weights as they are.
-        seed: of compilation, training and draws.
-    """
-
-    def __init__(
-        self,
-        supercircuit: SuperCircuit,
-        model: Classifier,
-        train: Split,
-        valid: Split,
-        device: Device,
-        tuning: TrainConfig,
-        seed: int,
-    ) -> None:
-        self.supercircuit = supercircuit
-        self.model = model
-        self.train = train
-        self.valid = valid
-        self.device = device
-        self.tuning = tuning
-        self.seed = seed
-        generator = torch.Generator().manual_seed(seed)
-        shape = (_DRAWS, len(valid), supercircuit.num_qubits)
-        self._errors = READING_ERROR * torch.randn(shape, generator=generator)
-        self._tuned: dict[SubConfig, Classifier] = {}
-
-    def __call__(self, gene: Gene) -> Evaluation:
-        model = self.tuned(gene.config)
-        circuit = model.circuit.bind(weights=model.weights)
-        compiled = compile(circuit, self.device, layout=gene.layout, seed=self.seed)
-        with torch.no_grad():
-            expvals = expval(model.circuit, weights=model.weights, inputs=self.valid.x)
-        readings = expvals + self._errors / max(compiled.esp, _MIN_ESP)
-        return Evaluation(self._loss(readings), self._loss(expvals[None]), compiled.esp)
-
-    def tuned(self, config: SubConfig) -> Classifier:
-        """The sub-circuit with inherited weights, trained further."""
-        config = self.supercircuit.canonical(config)
-        if config not in self._tuned:
-            circuit, index = self.supercircuit.dense(config)
-            weights = self.model.weights.detach()[index]
-            model = Classifier(circuit, self.model.num_classes, weights=weights)
-            fit(model, self.train, self.valid, self.tuning, seed=self.seed, stage="search/tuning")
-            self._tuned[config] = model
-        return self._tuned[config]
-
-    def _loss(self, expvals: Tensor) -> float:
-        """Mean cross-entropy of <Z> [draws, samples, qubits]."""
-        logits = self.model.logits(expvals).flatten(0, 1)
-        return cross_entropy(logits, self.valid.y.repeat(len(expvals))).item()

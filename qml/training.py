@@ -8,7 +8,8 @@ repeats the unbroken run bit for bit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import cos, isfinite, pi
 from typing import Any, NamedTuple, TypeAlias
@@ -146,24 +147,27 @@ def fit(
     weights, frozen = model.weights, state.tensors["frozen"].clone()
     steps = -(-len(train) // config.batch_size)
     choices, history = state.choices, list(state.history)
-    for epoch in range(state.epoch, config.epochs):
-        rng = epoch_generator(seed, stage, epoch)
-        if pruner is not None:
-            frozen = pruner(epoch, weights.detach(), frozen)
-        held = frozen if frozen.any() else None
-        order = torch.from_numpy(rng.permutation(len(train)))
-        total = torch.zeros(())
-        for step, index in enumerate(order.split(config.batch_size)):
-            circuit = None
-            if sampler is not None:
-                circuit, choices = sampler(rng, choices)
-            optimizer.param_groups[0]["lr"] = _learning_rate(config, epoch * steps + step, steps)
-            loss = _step(model, train.x[index], train.y[index], optimizer, circuit, held)
-            total += len(index) * loss
-        history.append(_record(model, valid, total.item() / len(train), stage, epoch))
-        state = _state(model, optimizer, frozen, epoch + 1, choices, history)
-        if on_epoch_end is not None:
-            on_epoch_end(state)
+    with _threads_for(model, config):
+        for epoch in range(state.epoch, config.epochs):
+            rng = epoch_generator(seed, stage, epoch)
+            if pruner is not None:
+                frozen = pruner(epoch, weights.detach(), frozen)
+            held = frozen if frozen.any() else None
+            order = torch.from_numpy(rng.permutation(len(train)))
+            total = torch.zeros(())
+            for step, index in enumerate(order.split(config.batch_size)):
+                circuit = None
+                if sampler is not None:
+                    circuit, choices = sampler(rng, choices)
+                optimizer.param_groups[0]["lr"] = _learning_rate(
+                    config, epoch * steps + step, steps
+                )
+                loss = _step(model, train.x[index], train.y[index], optimizer, circuit, held)
+                total += len(index) * loss
+            history.append(_record(model, valid, total.item() / len(train), stage, epoch))
+            state = _state(model, optimizer, frozen, epoch + 1, choices, history)
+            if on_epoch_end is not None:
+                on_epoch_end(state)
     return state
 
 
@@ -174,6 +178,23 @@ def evaluate(model: Classifier, split: Split) -> Evaluation:
         loss = cross_entropy(logits, split.y)
         accuracy = (logits.argmax(1) == split.y).float().mean()
     return Evaluation(loss.item(), accuracy.item())
+
+
+# Amplitudes times samples below which a step is over before a second thread has woken up; on a busy
+# machine PyTorch's threads would then wait for each other thousands of times as long as they work.
+_SMALL_STEP = 2**13
+
+
+@contextmanager
+def _threads_for(model: Classifier, config: TrainConfig) -> Iterator[None]:
+    """One thread for small circuits, the caller's number for others."""
+    before = torch.get_num_threads()
+    if config.batch_size << model.circuit.num_qubits < _SMALL_STEP:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def epoch_generator(seed: int, stage: str, epoch: int) -> np.random.Generator:

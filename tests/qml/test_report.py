@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from qml.pipeline import CIRCUITS, TITLES
 from qml.presets import load_preset
 from qml.report import write_report
-from qml.runs import RunFolder
+from qml.runs import CIRCUITS, TITLES, RunFolder
 from qml.serialization import circuit_to_json
 from qsim import Circuit, Input
 from qsim.errors import UsageError

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from qml.cli import main
-from qml.pipeline import CIRCUITS, TITLES
-from qml.runs import RunFolder
+from qml.runs import CIRCUITS, TITLES, RunFolder
 
 DEADLINE = 240.0  # seconds, only against hanging
 
@@ -50,12 +49,15 @@ def without_times(value: Any) -> Any:
 
 def outcome(path: Path) -> dict[str, Any]:
     """Everything in a run folder that should not depend on when and how often it was started."""
-    found: dict[str, Any] = {}
-    for file in [*path.glob("stages/*"), path / "results.json"]:
-        found[file.name] = without_times(json.loads(file.read_text()))
-    for file in [*path.glob("weights/*"), *path.glob("circuits/*")]:
-        found[f"{file.parent.name}/{file.name}"] = file.read_bytes()
-    return found
+    # Not the logical QASM: Qiskit writes sums of angles in an order that differs between processes.
+    files = [path / "results.json", *path.glob("stages/*"), *path.glob("weights/*")]
+    files += [*path.glob("circuits/*.json"), *path.glob("circuits/*.compiled.qasm")]
+    return {
+        str(file.relative_to(path)): without_times(json.loads(file.read_text()))
+        if file.suffix == ".json"
+        else file.read_bytes()
+        for file in files
+    }
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +123,7 @@ def test_the_run_folder_is_complete(unbroken: Path) -> None:
         for form in ("logical", "compiled"):
             text = (unbroken / "circuits" / f"{name}.{form}.qasm").read_text()
             assert text.startswith("OPENQASM 3")
-    assert (
-        "<svg" in (unbroken / "report.html").read_text()
-        or "data:image" in (unbroken / "report.html").read_text()
-    )
+    assert "data:image" in (unbroken / "report.html").read_text()
     assert not list((unbroken / "checkpoints").iterdir())
     assert not list(unbroken.rglob("*.tmp"))
     history = json.loads((unbroken / "stages" / "search.json").read_text())["history"]

@@ -15,12 +15,13 @@ from qml.encoders import layered_rotations
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import PRESETS, Preset, load_preset
-from qml.search import READING_ERROR, Evaluation, EvolutionarySearch, SubCircuitScore
+from qml.scoring import READING_ERROR, Evaluation, SubCircuitScore, surviving_signals
+from qml.search import EvolutionarySearch
 from qml.spaces import U3CU3
 from qml.supercircuit import SubConfig, SuperCircuit
 from qml.tasks import Split
 from qml.training import TrainConfig
-from qsim import expval
+from qsim import Circuit, expval
 from qsim.errors import UsageError
 
 SUPER = SuperCircuit(replace(U3CU3, blocks=3), 4, layered_rotations(4, range(16)))
@@ -169,7 +170,7 @@ def scores(tuning_epochs: int) -> SubCircuitScore:
     model = Classifier(SUPER.full(), 4, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
     x, y = 3 * torch.rand(24, 16, generator=generator), torch.arange(24) % 4
-    tuning = TrainConfig(tuning_epochs, lr=0.1, batch_size=12)
+    tuning = TrainConfig(tuning_epochs, lr=0.1, batch_size=12) if tuning_epochs else None
     device = Device.from_name("quito")
     return SubCircuitScore(SUPER, model, Split(x, y), Split(x, y), device, tuning, 5)
 
@@ -192,10 +193,24 @@ def test_a_score_is_the_loss_of_noisy_readings() -> None:
     assert found.esp == compiled.esp
     assert found.loss == pytest.approx(loss(ideal), rel=1e-5)
     generator = torch.Generator().manual_seed(0)
-    draws = [torch.randn(24, 4, generator=generator) for _ in range(500)]
-    expected = [loss(ideal + READING_ERROR / compiled.esp * draw) for draw in draws]
+    signals = torch.tensor(surviving_signals(compiled, score.device))
+    draws = [READING_ERROR * torch.randn(24, 4, generator=generator) for _ in range(500)]
+    expected = [loss((signals * ideal + draw) / signals.mean()) for draw in draws]
     spread = np.std(expected) / np.sqrt(8)  # the score is a mean of eight
     assert found.score == pytest.approx(np.mean(expected), abs=5 * spread)
+
+
+def test_signals_survive_the_gates_of_their_light_cone() -> None:
+    device = Device.from_name("quito")
+    circuit = Circuit(4).sx(0).cx(0, 1).sx(1).sx(2).cx(2, 1).sx(1)
+    compiled = compile(circuit, device, layout=(0, 1, 2, 4), level=0)
+    one, two, readout = device.one_qubit_error, device.two_qubit_error, device.readout_error
+    first = (1 - one(0)) * (1 - two(0, 1))
+    second = first * (1 - one(1)) * (1 - one(2)) * (1 - two(1, 2))
+    expected = [first, second * (1 - one(1)), second, 1.0]
+    assert surviving_signals(compiled, device) == pytest.approx(
+        [p * (1 - 2 * readout(q)) for p, q in zip(expected, (0, 1, 2, 4), strict=True)]
+    )
 
 
 def test_a_mapping_with_more_errors_scores_worse() -> None:
