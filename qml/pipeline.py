@@ -21,7 +21,6 @@ loaded; what is under way goes on from its last epoch or generation.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -49,6 +48,8 @@ from qsim.errors import need
 
 # Seconds from one execution to the next on IBM devices, most of it the default delay between them.
 REPETITION = 250e-6
+# Samples times elements of a density matrix: 64 samples, or about an hour, on ten qubits.
+MAX_SIMULATED = 2**26
 SEARCHED = ("searched", "pruned")
 INITIAL_SPREAD = 0.1  # radians
 
@@ -87,7 +88,7 @@ class Job:
         self.task = task
         self.device = device
         self.supercircuit = _supercircuit(config, task)
-        self.samples = _first(task.test, config.sizes.device_samples)
+        self.samples = _first(task.test, self._sample_count())
 
     @classmethod
     def create(cls, config: JobConfig, path: str | Path) -> Job:
@@ -114,14 +115,21 @@ class Job:
         task, device = load_task(config.task, config.seed), Device.from_name(config.device)
         return cls(folder, config, task, device)
 
+    def _sample_count(self) -> int:
+        """Test samples for the device: fewer of many qubits if it is simulated."""
+        wanted = self.sizes.device_samples or len(self.task.test)
+        if not self.device.is_simulated:
+            return wanted
+        return min(wanted, MAX_SIMULATED >> 2 * self.task.num_qubits)
+
     def remarks(self) -> list[str]:
-        """Sentences on the price of a real device, and on what has changed since the job started."""
+        """Sentences on the price of a real device, and on what has changed since the start."""
         remarks = [
             f"{name} was {then or 'missing'} when this run started and is {now or 'missing'} now"
             for name, (then, now) in self.folder.changed_versions().items()
         ]
-        calibration = json.loads(json.dumps(self.device.calibration()))
-        if self.folder.read_json("calibration.json") != calibration:
+        calibration = self.folder.read_json("calibration.json")
+        if calibration["calibrated"] != self.device.calibration()["calibrated"]:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
@@ -252,7 +260,7 @@ def _supercircuit(config: JobConfig, task: Task) -> SuperCircuit:
     return SuperCircuit(space, task.num_qubits, task.encoder)
 
 
-def _first(split: Split, count: int | None) -> Split:
+def _first(split: Split, count: int) -> Split:
     return Split(split.x[:count], split.y[:count])
 
 

@@ -216,13 +216,14 @@ def test_compose_with_itself_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert circuit.compose(circuit) == Circuit(1).h(0).rx(Weight(0), 0).h(0).rx(Weight(0), 0)
 
 
-def test_copies_are_independent() -> None:
-    for duplicate in (sample().copy(), copy.copy(sample()), copy.deepcopy(sample())):
-        assert duplicate == sample()
+@pytest.mark.parametrize("duplicate", [Circuit.copy, copy.copy, copy.deepcopy])
+def test_copies_are_independent(duplicate: Callable[[Circuit], Circuit]) -> None:
     circuit = sample()
-    for duplicate in (circuit.copy(), copy.copy(circuit), copy.deepcopy(circuit)):
-        duplicate.x(0).rx(Weight(7), 0)
-        assert circuit == sample()
+    double = duplicate(circuit)
+    assert double == circuit
+    double.x(0).rx(Weight(7), 0)
+    assert circuit == sample()
+    assert double != circuit
 
 
 def test_gates_added_after_a_run_are_run() -> None:
