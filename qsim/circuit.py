@@ -143,7 +143,7 @@ class Circuit:
 
         Raises:
             UsageError: for an unknown gate, a wrong number of qubits or angles, a qubit out of
-                range or repeated, an angle that is not finite, or a symbol beyond the declared size.
+                range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
         gate = name if isinstance(name, Gate) else GATES.get(name) or find_gate(name)
         where = (qubits,) if isinstance(qubits, int) else tuple(qubits)
