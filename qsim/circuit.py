@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from qsim.errors import UsageError
@@ -26,7 +27,8 @@ class Symbol:
     offset: float = 0.0
 
     def __mul__(self, factor: float) -> Symbol:
-        return replace(self, scale=self.scale * factor, offset=self.offset * factor)
+        number = self._number(factor, "*")
+        return replace(self, scale=self.scale * number, offset=self.offset * number)
 
     __rmul__ = __mul__
 
@@ -34,12 +36,7 @@ class Symbol:
         return self * (1 / divisor)
 
     def __add__(self, number: float) -> Symbol:
-        if isinstance(number, Symbol):
-            raise UsageError(
-                f"an angle is affine in one symbol, but {self} + {number} has two: "
-                "use two rotations, or feed their sum as an input"
-            )
-        return replace(self, offset=self.offset + number)
+        return replace(self, offset=self.offset + self._number(number, "+"))
 
     __radd__ = __add__
 
@@ -52,26 +49,40 @@ class Symbol:
     def __neg__(self) -> Symbol:
         return self * -1.0
 
+    def _number(self, other: Any, operator: str) -> float:
+        if isinstance(other, Symbol):
+            raise UsageError(
+                f"an angle is affine in one symbol, but {self} {operator} {other} has two: "
+                "use two rotations, or feed the result as an input"
+            )
+        return float(other)
+
     def __str__(self) -> str:
         name = f"{'w' if self.source == 'weight' else 'x'}[{self.index}]"
         factor = {1.0: "", -1.0: "-"}.get(self.scale, f"{self.scale:.4g}*")
         return f"{factor}{name}" + (f"{self.offset:+.4g}" if self.offset else "")
 
 
-def _symbol(source: str, index: int) -> Symbol:
-    if not isinstance(index, int) or index < 0:
-        raise UsageError(f"a {source} index is a whole number from 0 on, not {index!r}")
-    return Symbol(source, index)
+def _whole(value: Any) -> int | None:
+    """A Python int of any whole number, None of anything else."""
+    return None if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
 
 
-def Weight(index: int) -> Symbol:
-    """Trainable angle number `index` of the weights tensor."""
-    return _symbol("weight", index)
+def _symbol(source: str, position: int) -> Symbol:
+    number = _whole(position)
+    if number is None or number < 0:
+        raise UsageError(f"a {source} index is a whole number from 0 on, not {position!r}")
+    return Symbol(source, number)
 
 
-def Input(index: int) -> Symbol:
-    """Angle from column `index` of the inputs tensor [batch, features]."""
-    return _symbol("input", index)
+def Weight(position: int) -> Symbol:
+    """Trainable angle number `position` of the weights tensor."""
+    return _symbol("weight", position)
+
+
+def Input(position: int) -> Symbol:
+    """Angle from column `position` of the inputs tensor [batch, features]."""
+    return _symbol("input", position)
 
 
 Angle: TypeAlias = float | Symbol
@@ -107,9 +118,12 @@ class Circuit:
     def __init__(
         self, num_qubits: int, num_weights: int | None = None, num_inputs: int | None = None
     ) -> None:
-        if not isinstance(num_qubits, int) or num_qubits < 1:
+        self.num_qubits = _whole(num_qubits) or 0
+        if self.num_qubits < 1:
             raise UsageError(f"a circuit has one qubit or more, not {num_qubits!r}")
-        self.num_qubits = num_qubits
+        for size in (num_weights, num_inputs):
+            if size is not None and (_whole(size) is None or size < 0):
+                raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
         self._operations: list[Operation] = []
         self._declared = {"weight": num_weights, "input": num_inputs}
         self._used = {"weight": 0, "input": 0}
@@ -146,31 +160,39 @@ class Circuit:
                 range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
         gate = name if isinstance(name, Gate) else GATES.get(name) or find_gate(name)
-        where = (qubits,) if isinstance(qubits, int) else tuple(qubits)
-        self._check_qubits(gate, where)
+        where = self._check_qubits(gate, (qubits,) if _whole(qubits) is not None else qubits)
+        if not isinstance(params, Iterable):
+            raise UsageError(f"angles of {gate.name} come as a list, not {params!r}")
         angles = tuple([self._angle(gate, p) for p in params])
         if len(angles) != len(gate.params):
             raise UsageError(
                 f"{gate.name} takes {len(gate.params)} angles ({', '.join(gate.params)}), "
                 f"not {len(angles)}"
             )
+        for angle in angles:
+            if isinstance(angle, Symbol):
+                self._used[angle.source] = max(self._used[angle.source], angle.index + 1)
         self._operations.append(Operation(gate, where, angles))
         self._program = None
         return self
 
-    def _check_qubits(self, gate: Gate, qubits: tuple[int, ...]) -> None:
-        if len(qubits) != gate.num_qubits:
+    def _check_qubits(self, gate: Gate, qubits: Any) -> tuple[int, ...]:
+        given = tuple(qubits)
+        checked = tuple([_whole(qubit) for qubit in given])
+        if len(given) != gate.num_qubits:
             raise UsageError(
-                f"{gate.name} acts on {gate.num_qubits} qubits, not {len(qubits)}: {qubits}"
+                f"{gate.name} acts on {gate.num_qubits} qubits, not {len(given)}: {given}"
             )
-        for qubit in qubits:
-            if not isinstance(qubit, int) or not 0 <= qubit < self.num_qubits:
+        for qubit in checked:
+            if qubit is None or not 0 <= qubit < self.num_qubits:
+                wrong = given[checked.index(qubit)]
                 raise UsageError(
-                    f"{gate.name} on qubit {qubit!r}: a circuit of {self.num_qubits} qubits "
+                    f"{gate.name} on qubit {wrong!r}: a circuit of {self.num_qubits} qubits "
                     f"has qubits 0 to {self.num_qubits - 1}"
                 )
-        if len(set(qubits)) != len(qubits):
-            raise UsageError(f"{gate.name} needs {len(qubits)} different qubits, not {qubits}")
+        if len(set(checked)) != len(checked):
+            raise UsageError(f"{gate.name} needs {len(given)} different qubits, not {given}")
+        return checked  # type: ignore[return-value]
 
     def _angle(self, gate: Gate, value: Any) -> Angle:
         if isinstance(value, Symbol):
@@ -180,9 +202,13 @@ class Circuit:
                     f"{gate.name} uses {value.source} {value.index}, "
                     f"but the circuit was declared with {declared} {value.source}s"
                 )
-            if value.index >= self._used[value.source]:
-                self._used[value.source] = value.index + 1
+            if not (math.isfinite(value.scale) and math.isfinite(value.offset)):
+                raise UsageError(f"an angle of {gate.name} is {value}: its numbers must be finite")
             return value
+        if getattr(value, "requires_grad", False):
+            raise UsageError(
+                f"an angle of {gate.name} wants a gradient: use Weight(i) and pass it as weights"
+            )
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -214,7 +240,7 @@ class Circuit:
             raise UsageError(
                 f"a circuit of {other.num_qubits} qubits does not fit into one of {self.num_qubits}"
             )
-        for gate, qubits, params in other._operations:
+        for gate, qubits, params in other.operations:
             self.append(gate, qubits, params)
         return self
 
@@ -227,7 +253,10 @@ class Circuit:
         return undone
 
     def copy(self) -> Circuit:
+        """A circuit of its own with the same gates."""
         return self._empty().compose(self)
+
+    __copy__ = copy
 
     def _empty(self) -> Circuit:
         return Circuit(self.num_qubits, self._declared["weight"], self._declared["input"])
@@ -275,6 +304,8 @@ class Circuit:
 
 
 def _numbers(source: str, tensor: Tensor, size: int) -> list[float]:
+    if not hasattr(tensor, "dim"):
+        raise UsageError(f"binding takes {source}s as a tensor, not {tensor!r}")
     if tensor.dim() != 1 or len(tensor) != size:
         raise UsageError(
             f"binding takes {source}s of shape [{size}], not {list(tensor.shape)}: "

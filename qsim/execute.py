@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -13,12 +15,13 @@ from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
 from qsim.observables import PauliString, check_observables
 
+_SURELY_FITS = 2**28  # bytes
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 
 def expval(
     circuit: Circuit,
-    observables: Sequence[PauliString] | None = None,
+    observables: Iterable[PauliString] | None = None,
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
@@ -40,8 +43,8 @@ def expval(
         differentiable in weights and inputs.
 
     Raises:
-        UsageError: for tensors of a wrong shape, device or dtype, an unknown engine, or observables
-            of another number of qubits.
+        UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite,
+            states beyond the memory, an unknown engine, or observables of another size.
     """
     measured = check_observables(observables, circuit.num_qubits)
     call = _prepare(circuit, weights, inputs, engine, dtype)
@@ -111,6 +114,9 @@ def _prepare(
         for name in sizes
     }
     batch, batched = _batch(ready)
+    if device.type == "cpu":
+        _check_finite(tensors)
+        _check_memory(circuit.num_qubits, batch, 2 * real.itemsize)
     return _Call(
         select_engine(engine, device.type), ready["weights"], ready["inputs"], batch, batched
     )
@@ -125,6 +131,29 @@ def _check_tensor(name: str, tensor: Tensor, size: int) -> None:
         raise UsageError(
             f"{name} of shape {list(tensor.shape)} do not fit the circuit: "
             f"it takes [{size}] or [batch, {size}]"
+        )
+
+
+def _check_finite(tensors: dict[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        # One number tells: what is not finite stays so in a sum.
+        if not math.isfinite(tensor.detach().sum().item()):
+            raise UsageError(
+                f"{name} hold a value that is not finite: angles are numbers in radians"
+            )
+
+
+def _check_memory(num_qubits: int, batch: int, bytes_per_amplitude: int) -> None:
+    """Refuse what cannot fit before anything is allocated."""
+    needed = batch * bytes_per_amplitude << num_qubits
+    if needed < _SURELY_FITS:
+        return
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        fits = max(0, (memory // (batch * bytes_per_amplitude)).bit_length() - 1)
+        raise UsageError(
+            f"{batch} states of {num_qubits} qubits take {needed:,} bytes, but this machine has "
+            f"{memory:,}: up to {fits} qubits fit"
         )
 
 
@@ -147,4 +176,6 @@ def _batch(tensors: dict[str, Tensor]) -> tuple[int, bool]:
     sizes = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor.dim() == 2}
     if len(set(sizes.values())) > 1:
         raise UsageError(f"weights are a batch of {sizes['weights']}, inputs of {sizes['inputs']}")
+    if 0 in sizes.values():
+        raise UsageError("a batch of 0 samples has no result: pass one sample or more")
     return (next(iter(sizes.values())), True) if sizes else (1, False)

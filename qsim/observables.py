@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qsim.errors import UsageError
@@ -60,7 +60,7 @@ def all_z(num_qubits: int) -> tuple[PauliString, ...]:
 
 
 def check_observables(
-    observables: Sequence[PauliString] | None, num_qubits: int
+    observables: Iterable[PauliString] | None, num_qubits: int
 ) -> tuple[PauliString, ...]:
     """The observables to measure, Z on every qubit by default.
 
@@ -71,7 +71,8 @@ def check_observables(
         return all_z(num_qubits)
     if isinstance(observables, (str, PauliString)):
         raise UsageError(f"observables come as a list of PauliString, not one {observables!r}")
-    for observable in observables:
+    given = tuple(observables)
+    for observable in given:
         if not isinstance(observable, PauliString):
             raise UsageError(
                 f"an observable is a PauliString such as PauliString('IZ'), not {observable!r}"
@@ -81,4 +82,4 @@ def check_observables(
                 f"observable {observable.label} acts on {observable.num_qubits} qubits, "
                 f"but the circuit has {num_qubits}"
             )
-    return tuple(observables)
+    return given

@@ -81,5 +81,5 @@ def _warn_reference() -> None:
     warnings.warn(
         "qsim runs on its reference engine, which is slow, because the compiled one is missing "
         f"({_native_missing()}): install a C++ compiler and reinstall efficient-qml",
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Angle, Circuit, Symbol
+from qsim.gates import Gate
 from qsim.observables import PauliString
 
 
@@ -32,14 +33,17 @@ class ReferenceEngine:
         start[:, 0] = 1
         psi = start.view([batch, *[2] * n])
         for gate, qubits, params in circuit.operations:
-            angles = [_value(p, weights, inputs) for p in params]
-            stacked = (
-                torch.stack(torch.broadcast_tensors(*angles), -1)
-                if angles
-                else weights.new_zeros(0)
-            )
-            psi = apply_matrix(gate.unitary(stacked), psi, qubits)
+            psi = apply_matrix(_matrix(gate, params, weights, inputs).to(dtype), psi, qubits)
         return psi.reshape(batch, 2**n)
+
+
+def _matrix(gate: Gate, params: tuple[Angle, ...], weights: Tensor, inputs: Tensor) -> Tensor:
+    """The gate's matrix, [d, d], or [batch, d, d] where samples differ; fixed ones are exact."""
+    numbers = [p for p in params if not isinstance(p, Symbol)]
+    if len(numbers) == len(params):
+        return torch.as_tensor(gate.unitary.at(*numbers), device=weights.device)
+    angles = [_value(p, weights, inputs) for p in params]
+    return gate.unitary(torch.stack(torch.broadcast_tensors(*angles), -1))
 
 
 def _value(param: Angle, weights: Tensor, inputs: Tensor) -> Tensor:

@@ -52,7 +52,11 @@ def _differentiable(
     result: Tensor, tensors: tuple[Tensor, Tensor], wanted: tuple[bool, bool], cotangent: Tensor
 ) -> list[Tensor | None]:
     chosen = [tensor for tensor, want in zip(tensors, wanted, strict=True) if want]
+    if not result.requires_grad:  # no gate reads them
+        return [
+            torch.zeros_like(t) if want else None for t, want in zip(tensors, wanted, strict=True)
+        ]
     found = iter(
-        torch.autograd.grad(result, chosen, cotangent, create_graph=True, allow_unused=True)
+        torch.autograd.grad(result, chosen, cotangent, create_graph=True, materialize_grads=True)
     )
     return [next(found) if want else None for want in wanted]

@@ -161,6 +161,16 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     agrees(circuit, weights, inputs, measured, tolerance)
 
 
+def test_sums_over_many_amplitudes_keep_single_precision() -> None:
+    """Adding up 2^n numbers one after another would lose digits that the state still has."""
+    circuit = classifier(16, 1)
+    weights, inputs = data_for(circuit, 1)
+    measured = [PauliString("I" * 16), PauliString.z(15, 16), PauliString("X" * 16)]
+    double = expval(circuit, measured, weights, inputs)
+    single = expval(circuit, measured, weights.float(), inputs.float())
+    torch.testing.assert_close(single.double(), double, atol=3e-6, rtol=0)
+
+
 def test_cpu_agrees_with_reference_on_many_qubits() -> None:
     circuit = classifier(15, 1)
     weights, inputs = data_for(circuit, 2)

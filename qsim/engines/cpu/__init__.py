@@ -41,8 +41,10 @@ class _Run:
         inputs: Tensor,
         batch: int,
     ) -> None:
-        self.circuit, self.observables, self.batch = circuit, observables, batch
-        self.weights, self.inputs = weights.contiguous(), inputs.contiguous()
+        self.num_qubits, self.observables, self.batch = circuit.num_qubits, observables, batch
+        self.operations = circuit.operations  # the circuit may grow before backward
+        self.weights = weights.resolve_neg().contiguous()
+        self.inputs = inputs.resolve_neg().contiguous()
         self.kernels = _native.float64 if weights.dtype == torch.float64 else _native.float32
         program = program_of(circuit)
         self.program, self.measurement = program.native, program.measurement(observables or ())
@@ -51,7 +53,7 @@ class _Run:
         size = self.kernels.state_size(self.program, self.batch) if keep else 0
         self.psi = self.weights.new_empty(size)
         if self.observables is None:
-            result = self.weights.new_empty(self.batch, 2**self.circuit.num_qubits, 2)
+            result = self.weights.new_empty(self.batch, 2**self.num_qubits, 2)
             targets = (0, result.data_ptr())
         else:
             result = self.weights.new_empty(self.batch, len(self.observables))
@@ -82,10 +84,12 @@ class _Run:
         return weights, inputs
 
     def reference(self, weights: Tensor, inputs: Tensor) -> Tensor:
-        engine = ReferenceEngine()
+        engine, circuit = ReferenceEngine(), Circuit(self.num_qubits)
+        for operation in self.operations:
+            circuit.append(*operation)
         if self.observables is None:
-            return engine.state(self.circuit, weights, inputs, self.batch)
-        return engine.expval(self.circuit, self.observables, weights, inputs, self.batch)
+            return engine.state(circuit, weights, inputs, self.batch)
+        return engine.expval(circuit, self.observables, weights, inputs, self.batch)
 
     def _call(self) -> tuple[int | bool, ...]:
         """Where the tensors lie and how long they are; see CallRow in module.cpp."""

@@ -365,14 +365,14 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
         Buffer<T> state(2 * block_size), scratch(run.scratch());
         T *mine = state.get(), *lambda = mine + block_size;
         std::memcpy(mine, psi + block * block_size, sizeof(T) * static_cast<size_t>(block_size));
-        if (cotangent.values) {
-            run.kernels.seed(run.view, block * lanes, mine, cotangent.values, lambda);
-        } else {
+        if (cotangent.states) {
             std::memset(lambda, 0, sizeof(T) * static_cast<size_t>(block_size));
             each_amplitude(run, lambda, cotangent.states, block, [&](T* to, const T* from) {
                 to[0] = from[0] / 2;
                 to[lanes] = from[1] / 2;
             });
+        } else {
+            run.kernels.seed(run.view, block * lanes, mine, cotangent.values, lambda);
         }
         Gradients<T> out{
             first, generators.data() + block * items * 4, {}, {}, {call.size[0], call.size[1]}};

@@ -59,8 +59,8 @@ struct Block {
         T* phase_sums = sums + int64_t{4} * W * view.num_items;
         Matrices<T, W>::all_matrices(view, first, own);
         std::memset(sums, 0, sizeof(T) * 4 * W * view.num_items);
-        for (const Sweep* sweep = view.sweeps + view.num_sweeps;
-             sweep-- != view.sweeps && sweep->end > out.first;) {
+        for (int s = view.num_sweeps - 1; s >= 0 && view.sweeps[s].end > out.first; --s) {
+            const Sweep* sweep = view.sweeps + s;
             const int stop = sweep->begin > out.first ? sweep->begin : out.first;
             each_tile(view, *sweep, [&](const Tile& tile) {
                 for (int k = sweep->end - 1; k >= stop; --k) {
