@@ -166,7 +166,7 @@ class Device:
                     "error": _finite(properties.error),
                     "duration": _finite(properties.duration),
                 }
-                for name in target.operation_names
+                for name in sorted(target.operation_names)
                 for qubits, properties in target[name].items()
                 if qubits and properties
             ],

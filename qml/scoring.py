@@ -18,8 +18,8 @@ from qsim import expval
 
 # Error of a measured <Z> that does not shrink with the signal. In simulations of FakeQuitoV2 it is
 # 0.02: 0.011 from 8,192 shots, and biases of 0.018. The rest is a reserve for what calibrations do
-# not tell (crosstalk, idling, drift): circuits found with it are as accurate in simulation, with a
-# third to two thirds of the two-qubit gates.
+# not tell (crosstalk, idling, drift): with it, searches on digits-4 (three seeds) found circuits of
+# 9 to 22 two-qubit gates instead of 22 to 34, no less accurate in simulation.
 READING_ERROR = 0.05
 _DRAWS = 8
 _MIN_SIGNAL = 1e-3

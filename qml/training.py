@@ -182,7 +182,7 @@ def evaluate(model: Classifier, split: Split) -> Evaluation:
 
 # Amplitudes times samples below which a step is over before a second thread has woken up; on a busy
 # machine PyTorch's threads would then wait for each other thousands of times as long as they work.
-_SMALL_STEP = 2**13
+_SMALL_STEP = 2**16
 
 
 @contextmanager
