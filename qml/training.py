@@ -154,7 +154,7 @@ def fit(
                 frozen = pruner(epoch, weights.detach(), frozen)
             held = frozen if frozen.any() else None
             order = torch.from_numpy(rng.permutation(len(train)))
-            total = torch.zeros(())
+            total = 0.0
             for step, index in enumerate(order.split(config.batch_size)):
                 circuit = None
                 if sampler is not None:
@@ -163,8 +163,10 @@ def fit(
                     config, epoch * steps + step, steps
                 )
                 loss = _step(model, train.x[index], train.y[index], optimizer, circuit, held)
-                total += len(index) * loss
-            history.append(_record(model, valid, total.item() / len(train), stage, epoch))
+                total += len(index) * _finite(loss, stage, epoch)
+            found = evaluate(model, valid)
+            _finite(found.loss, stage, epoch)
+            history.append(EpochRecord(total / len(train), found.loss, found.accuracy))
             state = _state(model, optimizer, frozen, epoch + 1, choices, history)
             if on_epoch_end is not None:
                 on_epoch_end(state)
@@ -219,7 +221,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     circuit: Circuit | None,
     held: Tensor | None,
-) -> Tensor:
+) -> float:
     """One step of gradient descent -> loss before it."""
     optimizer.zero_grad()
     loss = cross_entropy(model(x, circuit), y)
@@ -232,19 +234,16 @@ def _step(
         optimizer.step()
         with torch.no_grad():
             model.weights.copy_(torch.where(held, before, model.weights))
-    return loss.detach()
+    return loss.item()
 
 
-def _record(
-    model: Classifier, valid: Split, train_loss: float, stage: str, epoch: int
-) -> EpochRecord:
-    loss, accuracy = evaluate(model, valid)
-    if not (isfinite(train_loss) and isfinite(loss)):
+def _finite(loss: float, stage: str, epoch: int) -> float:
+    if not isfinite(loss):
         raise UsageError(
-            f"in epoch {epoch + 1} of {stage} the loss became {train_loss} in training and {loss} "
-            "in validation: lower the learning rate and go on from the epoch before"
+            f"in epoch {epoch + 1} of {stage} the loss became {loss}: lower the learning rate and "
+            "go on from the epoch before"
         )
-    return EpochRecord(train_loss, loss, accuracy)
+    return loss
 
 
 def _initial_state(model: Classifier) -> TrainState:
