@@ -40,9 +40,7 @@ from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task, load_task
 from qml.trainer import Trainer
-from qml.training import (
-    epoch_generator,
-)
+from qml.training import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
 
@@ -51,7 +49,6 @@ REPETITION = 250e-6
 # Samples times elements of a density matrix: 64 samples, or about an hour, on ten qubits.
 MAX_SIMULATED = 2**26
 SEARCHED = ("searched", "pruned")
-INITIAL_SPREAD = 0.1  # radians
 
 
 @dataclass(frozen=True)
