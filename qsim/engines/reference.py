@@ -7,7 +7,8 @@ from torch import Tensor
 
 from qsim.circuit import Angle, Circuit, Symbol
 from qsim.gates import Gate
-from qsim.observables import PauliString
+from qsim.observables import PauliString, Strings
+from qsim.paulis import expectations
 
 
 class ReferenceEngine:
@@ -16,22 +17,29 @@ class ReferenceEngine:
     def expval(
         self,
         circuit: Circuit,
-        observables: tuple[PauliString, ...],
+        strings: tuple[PauliString, ...],
         weights: Tensor,
         inputs: Tensor,
         batch: int,
+        initial: Tensor | None = None,
     ) -> Tensor:
-        psi = self.state(circuit, weights, inputs, batch)
-        if not observables:
-            return psi.real.new_zeros(batch, 0)
-        return torch.stack([(psi.conj() * apply_pauli(p, psi)).sum(1).real for p in observables], 1)
+        psi = self.state(circuit, weights, inputs, batch, initial)
+        return expectations(Strings.of(strings), psi)
 
-    def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
+    def state(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+        initial: Tensor | None = None,
+    ) -> Tensor:
         n = circuit.num_qubits
         dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
-        start = torch.zeros(batch, 2**n, dtype=dtype, device=weights.device)
-        start[:, 0] = 1
-        psi = start.view([batch, *[2] * n])
+        if initial is None:
+            initial = torch.zeros(2**n, dtype=dtype, device=weights.device)
+            initial[0] = 1
+        psi = initial.expand(batch, -1).reshape([batch, *[2] * n])
         for gate, qubits, params in circuit.operations:
             psi = apply_matrix(_matrix(gate, params, weights, inputs).to(dtype), psi, qubits)
         return psi.reshape(batch, 2**n)
@@ -61,17 +69,3 @@ def apply_matrix(matrix: Tensor, psi: Tensor, qubits: tuple[int, ...]) -> Tensor
     moved = psi.movedim(axes, ends)
     flat = moved.reshape(psi.shape[0], -1, matrix.shape[-1])
     return (flat @ matrix.transpose(-1, -2)).reshape(moved.shape).movedim(ends, axes)
-
-
-def apply_pauli(pauli: PauliString, psi: Tensor) -> Tensor:
-    """P psi for psi [batch, 2**n]: P|b> = i^(number of Y) (-1)^(z.b) |b xor x>."""
-    index = torch.arange(psi.shape[1], device=psi.device)
-    signs = 1 - 2 * _parity(index & pauli.z_mask)
-    scaled = psi * (signs * 1j**pauli.num_y).to(psi.dtype)
-    return scaled[:, index ^ pauli.x_mask]
-
-
-def _parity(index: Tensor) -> Tensor:
-    for shift in (32, 16, 8, 4, 2, 1):
-        index = index ^ (index >> shift)
-    return index & 1
