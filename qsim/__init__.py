@@ -18,6 +18,9 @@ from qsim.execute import (
 )
 from qsim.gates import GATES, Gate
 from qsim.gradients.jacobians import finite_differences, jacobian, parameter_shift, spsa
+from qsim.gradients.metric import metric_tensor
+from qsim.gradients.natural import QuantumNaturalGradient
+from qsim.gradients.second import hessian, hessian_vector_product
 from qsim.observables import PauliString, PauliSum
 from qsim.results import State
 
@@ -29,6 +32,7 @@ __all__ = [
     "Operation",
     "PauliString",
     "PauliSum",
+    "QuantumNaturalGradient",
     "State",
     "Symbol",
     "UsageError",
@@ -39,7 +43,10 @@ __all__ = [
     "expval",
     "fidelity",
     "finite_differences",
+    "hessian",
+    "hessian_vector_product",
     "jacobian",
+    "metric_tensor",
     "parameter_shift",
     "probabilities",
     "purity",

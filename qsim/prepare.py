@@ -86,6 +86,7 @@ class Call:
         return self._run(transforms.Task(self.engine, self.circuit, None))
 
     def _run(self, task: transforms.Task) -> Tensor:
+        transforms.refuse_dual(self.weights, self.inputs, self.initial)
         if transforms.active():
             return transforms.run(task, self.batch, self.weights, self.inputs, self.initial)
         return task(self.batch, self.weights, self.inputs, self.initial)

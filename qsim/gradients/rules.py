@@ -88,7 +88,7 @@ class ParameterShift:
 
     def jacobian(self, function: Function, generator: Generator) -> Tensor:
         """See `Rule`."""
-        return _apply_stencil(function, shift_stencil(function))
+        return apply_stencil(function, shift_stencil(function))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FiniteDifference:
         step = self.step or (0.25 if function.sampled else exact)
         count = len(function.wanted)
         both = [j for j in function.wanted for _ in range(2)]
-        return _apply_stencil(
+        return apply_stencil(
             function, Stencil(both, [step, -step] * count, [0.5 / step, -0.5 / step] * count)
         )
 
@@ -224,7 +224,8 @@ def shifted_rows(function: Function, stencil: Stencil) -> Iterator[tuple[slice, 
         yield terms, (moves.unsqueeze(1) + point).flatten(0, 1)
 
 
-def _apply_stencil(function: Function, stencil: Stencil) -> Tensor:
+def apply_stencil(function: Function, stencil: Stencil) -> Tensor:
+    """The derivative that the stencil gives: real [batch, outputs, coordinates]."""
     batch, coordinates = function.point.shape
     jacobian = function.point.new_zeros(coordinates, batch, function.outputs)
     for terms, rows in shifted_rows(function, stencil):

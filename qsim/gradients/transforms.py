@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+
+from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
@@ -55,10 +58,19 @@ class Task:
 
 
 def active() -> bool:
-    """Whether a transform of torch.func, or forward-mode autograd, is at work."""
-    return (
-        torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
-    )
+    """Whether a transform of torch.func is at work."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def refuse_dual(*tensors: Tensor | None) -> None:
+    """Raises UsageError for dual tensors of forward-mode autograd outside torch.func."""
+    if forward_ad._current_level < 0 or active():
+        return
+    for tensor in tensors:
+        if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
+            raise UsageError(
+                "circuits take no dual tensors of torch.autograd.forward_ad: use torch.func.jvp"
+            )
 
 
 def run(task: Task, batch: int, weights: Tensor, inputs: Tensor, initial: Tensor | None) -> Tensor:
