@@ -62,6 +62,15 @@ def active() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
+def refuse(what: str) -> None:
+    """Raises UsageError under a transform of torch.func, for what does not work there."""
+    if active():
+        raise UsageError(
+            f"{what} does not work inside torch.func: use expval with gradient='adjoint' and "
+            "without shots there, or torch.autograd"
+        )
+
+
 def refuse_dual(*tensors: Tensor | None) -> None:
     """Raises UsageError for dual tensors of forward-mode autograd outside torch.func."""
     if forward_ad._current_level < 0 or active():
