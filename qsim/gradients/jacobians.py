@@ -62,6 +62,7 @@ def target_of(
     return Target(replace(ready, batched=call.batched), leaf)
 
 
+@torch.enable_grad()
 def jacobian(
     circuit: Circuit,
     observables: Observables = None,

@@ -23,6 +23,7 @@ _MODES = ("full", "block-diagonal", "diagonal")
 _AT_A_TIME = 2**24  # amplitudes
 
 
+@torch.enable_grad()
 def metric_tensor(
     circuit: Circuit,
     weights: Tensor | None = None,

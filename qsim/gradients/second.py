@@ -22,6 +22,7 @@ from qsim.prepare import Options
 from qsim.results import combine, layout
 
 
+@torch.enable_grad()
 def hessian(
     circuit: Circuit,
     observables: Observables = None,
@@ -58,6 +59,7 @@ def hessian(
     return target.shaped(torch.stack(rows, 1) if rows else empty)
 
 
+@torch.enable_grad()
 def hessian_vector_product(
     circuit: Circuit,
     observables: Observables,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._C import _functorch
 from torch.autograd import forward_ad
 
 from qsim.errors import UsageError
@@ -84,6 +85,12 @@ def refuse_dual(*tensors: Tensor | None) -> None:
 
 def run(task: Task, batch: int, weights: Tensor, inputs: Tensor, initial: Tensor | None) -> Tensor:
     """The task's result, [batch, ...]."""
+    levels = [level.key() for level in _functorch.get_interpreter_stack() or ()]
+    if levels.count(_functorch.TransformType.Jvp) > 1:  # PyTorch would drop terms, silently
+        raise UsageError(
+            "circuits have no forward-mode derivative of a forward-mode derivative: use "
+            "torch.func.hessian, or jacrev for one of them"
+        )
     tensors = (weights, inputs) if initial is None else (weights, inputs, initial)
     result: Tensor = _Run.apply(task, batch, *tensors)
     return result
