@@ -1,4 +1,4 @@
-"""Derivatives: adjoint, shifts, differences and SPSA agree; Hessians, metrics, natural gradients."""
+"""Derivatives by every rule agree; Hessians, metrics, natural gradients, and their mistakes."""
 
 import math
 from collections.abc import Callable
@@ -38,7 +38,7 @@ DOUBLE = torch.float64
 
 def circuit() -> Circuit:
     """Shared and scaled weights, controlled rotations, gates of several angles."""
-    built = Circuit(3).h([0][0]).ry(Input(0) * 2, 1).rx(Weight(0), 0).cx(0, 1)
+    built = Circuit(3).h(0).ry(Input(0) * 2, 1).rx(Weight(0), 0).cx(0, 1)
     built.crx(2 * Weight(1) + 0.3, 1, 2).u3(Weight(2), Weight(0), Input(1), 2)
     return built.p(Weight(1), 0).rxx(-0.5 * Weight(2), 0, 2).cu(Input(0), 0.2, Weight(0), 1.1, 2, 1)
 
