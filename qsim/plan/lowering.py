@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,14 +88,16 @@ def lower(
     ]
 
 
-def gate_row(gate: Gate) -> tuple[int, int, list[tuple[list[int], float, float]]]:
+def gate_row(gate: Gate) -> tuple[Any, ...]:
     """A gate for the planner: its qubits, its parameters, and its steps as plain numbers."""
-    steps = []
-    for kind, target, controls, elementary, angle in lower(gate):
-        first, second = (*controls, -1, -1)[:2]
-        if isinstance(angle, Symbol):
-            index, scale, offset = angle.index, angle.scale, angle.offset
-        else:
-            index, scale, offset = -1, 0.0, angle
-        steps.append(([int(kind), target, first, second, elementary, index], scale, offset))
-    return gate.num_qubits, gate.num_params, steps
+    return gate.num_qubits, gate.num_params, [_step_row(step) for step in lower(gate)]
+
+
+def _step_row(step: Step) -> tuple[Any, ...]:
+    angle = step.angle
+    if isinstance(angle, Symbol):
+        index, scale, offset = angle.index, angle.scale, angle.offset
+    else:
+        index, scale, offset = -1, 0.0, angle
+    numbers = [int(step.kind), step.elementary, index]
+    return numbers, scale, offset, [*step.controls, step.target], []

@@ -33,6 +33,7 @@ class Program:
         )
         self.native = _native.Program(
             _gate_table(),
+            [],
             circuit.num_qubits,
             [ids[operation.gate.name] for operation in operations],
             [qubit for operation in operations for qubit in operation.qubits],
@@ -46,8 +47,12 @@ class Program:
     def measurement(self, observables: tuple[PauliString, ...]) -> Any:
         """The observables where the program's final state has them."""
         if observables not in self._measurements:
-            rows = [(p.x_mask, p.z_mask, p.num_y) for p in observables]
-            self._measurements[observables] = _native.Measurement(self.native, rows)
+            self._measurements[observables] = _native.Measurement(
+                self.native,
+                [p.x_mask for p in observables],
+                [p.z_mask for p in observables],
+                [p.num_y for p in observables],
+            )
         return self._measurements[observables]
 
 

@@ -80,6 +80,7 @@ class _Run:
             *((0, address) if self.observables is None else (address, 0)),
             0 if weights is None else weights.data_ptr(),
             0 if inputs is None else inputs.data_ptr(),
+            0,
         )
         return weights, inputs
 
@@ -103,4 +104,5 @@ class _Run:
             inputs.dim() == 2,
             self.batch,
             torch.get_num_threads(),
+            0,
         )
