@@ -27,7 +27,13 @@ class Ordering {
           batched_(request.batched),
           layers_(request.layers) {
         schedule.rotation.assign(items_.size(), 0);
-        for (int32_t k = 0; k < static_cast<int32_t>(items_.size()); ++k) add(k);
+        if (request.product) find_product();
+        for (int32_t k = 0; k < static_cast<int32_t>(items_.size()); ++k) {
+            if (std::find(schedule.product.begin(), schedule.product.end(), k) ==
+                schedule.product.end()) {
+                add(k);
+            }
+        }
         close_group();
         emit_phases();
     }
@@ -35,6 +41,32 @@ class Ordering {
     std::vector<Operation> operations;
 
   private:
+    // Items on qubits that no relabelling has touched, if they commute with whatever comes before.
+    void find_product() {
+        std::vector<int32_t> product(static_cast<size_t>(program_.num_qubits), -1), others;
+        size_t found = 0;
+        for (int32_t k = 0; k < static_cast<int32_t>(items_.size()); ++k) {
+            const Item& item = items_[k];
+            const bool possible = (item.kind == kReal || item.kind == kDense) &&
+                                  item.num_controls() == 0 && item.row == item.mask &&
+                                  std::has_single_bit(item.mask);
+            int32_t& place = product[possible ? std::countr_zero(item.mask) : 0];
+            if (possible && place < 0 &&
+                std::all_of(
+                    others.begin(), others.end(),
+                    [&](int32_t o) {
+                        return passes(item, items_[o]) && reads_past(items_[o], item.mask);
+                    })) {
+                place = k;
+                ++found;
+            } else {
+                others.push_back(k);
+            }
+            if (found == product.size() || others.size() > 2 * product.size()) break;
+        }
+        if (found) schedule_.product = std::move(product);
+    }
+
     void add(int32_t k) {
         const Item& item = items_[k];
         const bool shared = layers_ && !(item.depends & batched_);

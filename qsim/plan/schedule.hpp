@@ -29,6 +29,7 @@ struct ScheduleRequest {
     int lane_bits;
     int tile_bits, stage_bits;  // tiles and buffers have at most 2^bits vectors; tile_bits <= 10
     bool layers;                // gather phases
+    bool product;               // |0...0> is what the first gates meet
     uint8_t batched;            // bit `Source` set if samples differ in it
     auto operator<=>(const ScheduleRequest&) const = default;
 };
@@ -94,6 +95,9 @@ struct Schedule {
     std::vector<uint64_t> vectors;  // of stages
     std::vector<uint8_t> rotation;  // for each item: its phases are in layers
     int most_layers = 0;            // in one stage
+    // For each qubit the item, or -1, that turns its |0> before anything else happens to it: these
+    // make a product state and are no operations. Empty if there is none.
+    std::vector<int32_t> product;
 };
 
 Schedule make_schedule(const Program& program, const ScheduleRequest& request);

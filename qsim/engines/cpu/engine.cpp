@@ -125,6 +125,12 @@ class Block {
 
     // psi <- the states to start from.
     void start(T* psi) const {
+        if (run_.view.product) {
+            each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t) {
+                run_.kernels.product_start(run_.view, own_->get(), begin, end, psi);
+            });
+            return;
+        }
         const bool full = first_ + run_.view.samples() <= run_.call.batch;
         if (!run_.call.initial || !full) clear(psi);
         if (run_.call.initial) {
@@ -166,8 +172,8 @@ class Block {
         }
     }
 
-    // Operations before `first` stay.
-    void backward(int first, T* psi, T* lambda, const Gradients<T>& out) const {
+    // Operations before `first` stay; with `product`, its items get their sums.
+    void backward(int first, bool product, T* psi, T* lambda, const Gradients<T>& out) const {
         const int64_t sums_size = int64_t{4} * kLanes<T> * run_.view.num_items;
         const int64_t parts = run_.staged() ? kParts : 1;
         Buffer<T> sums(sums_size * parts);
@@ -193,6 +199,7 @@ class Block {
                 run_.kernels.scatter(run_.view, *stage, place, space.lambda.get(), lambda);
             });
         }
+        if (product) add_product_sums(lambda, sums.get());
         for (int64_t part = 0; part < parts; ++part)
             run_.kernels.gradients(run_.view, first_, sums.get() + part * sums_size, out);
     }
@@ -284,6 +291,21 @@ class Block {
                 place = ((place | stage.pivots) + 1) & ~stage.pivots;
             }
         });
+    }
+
+    void add_product_sums(const T* lambda, T* sums) const {
+        const int64_t vectors = run_.view.num_vectors(), vector = 2 * kLanes<T>;
+        const int64_t size = std::min(vectors, int64_t{1} << kChunkBits) * vector;
+        const int64_t chunks_size = vectors * vector / (size / vector), parts = num_parts();
+        Buffer<T> chunks(chunks_size), within(parts * size), scratch(std::max(size, chunks_size));
+        std::memset(within.get(), 0, sizeof(T) * static_cast<size_t>(parts * size));
+        each_part(vectors, [&](int64_t begin, int64_t end, int64_t part) {
+            run_.kernels.product_contract(run_.view, own_->get(), begin, end, lambda, chunks.get(),
+                                          within.get() + part * size);
+        });
+        for (int64_t k = size; k < parts * size; ++k) within.get()[k % size] += within.get()[k];
+        run_.kernels.product_sums(run_.view, own_->get(), chunks.get(), within.get(), scratch.get(),
+                                  sums);
     }
 
     void layer_gradients(const Stage& stage, int first, T* phase_sums,
@@ -409,9 +431,9 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
             std::memset(wanted.sources[s], 0,
                         sizeof(T) * static_cast<size_t>(call.batch * call.size[s]));
     }
-    const int first = wanted.initial ? 0
-                                     : run.first_needed((wanted.sources[0] ? 1 << kWeight : 0) |
-                                                        (wanted.sources[1] ? 1 << kInput : 0));
+    const int sources =
+        (wanted.sources[0] ? 1 << kWeight : 0) | (wanted.sources[1] ? 1 << kInput : 0);
+    const int first = wanted.initial ? 0 : run.first_needed(sources);
     parallel_for(run.threads_over_blocks(), blocks, [&](int64_t number, int) {
         const Block<T> block(run, number, true);
         Buffer<T> state(2 * size);
@@ -428,7 +450,7 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
             if (shared[s]) out.shared[s] = totals[s].data() + number * call.size[s];
             if (batched[s]) out.batched[s] = wanted.sources[s];
         }
-        block.backward(first, mine, lambda, out);
+        block.backward(first, run.product_needed(sources), mine, lambda, out);
         if (wanted.initial)
             block.store_states(initial_addresses(program), lambda, T(2), wanted.initial);
     });

@@ -5,6 +5,7 @@
 #include "doubles.hpp"
 #include "paulis.hpp"
 #include "phases.hpp"
+#include "product.hpp"
 
 namespace qsim::cpu {
 namespace {
@@ -153,6 +154,9 @@ struct Stages {
         return {Matrices<T>::all_matrices,
                 gather,
                 scatter,
+                Products<T>::start,
+                Products<T>::contract,
+                Products<T>::add_sums,
                 forward,
                 backward,
                 gradients,

@@ -58,6 +58,7 @@ struct View {
     const uint16_t* masks;
     const uint64_t* offsets;
     const uint64_t* vectors;
+    const int32_t* product;  // [num_qubits]: see Schedule; null if there is none
     Angles<T> angles;
     const T* shared;         // [items][8]: matrices, re and im of 00, 01, 10, 11
     const uint8_t* batched;  // [items]: the matrix differs from sample to sample
@@ -96,6 +97,15 @@ struct Kernels {
     // The vectors of a stage's coset at `place`, from the state to a buffer and back.
     void (*gather)(const View<T>&, const Stage&, uint64_t place, const T* state, T* buffer);
     void (*scatter)(const View<T>&, const Stage&, uint64_t place, const T* buffer, T* state);
+    // Vectors begin to end of the product state that a run starts from.
+    void (*product_start)(const View<T>&, const T* own, int64_t begin, int64_t end, T* psi);
+    // Contractions of conj(lambda) with it: chunks [chunk] and within [vector of a chunk], of
+    // re[W], im[W]; the latter grow.
+    void (*product_contract)(const View<T>&, const T* own, int64_t begin, int64_t end,
+                             const T* lambda, T* chunks, T* within);
+    // From these, which are overwritten, to the sums of the product's items; scratch is as large as
+    // the larger of both.
+    void (*product_sums)(const View<T>&, const T* own, T* chunks, T* within, T* scratch, T* sums);
     // Run a stage on such a buffer.
     void (*forward)(const View<T>&, const Stage&, uint64_t place, const T* own, T* psi, T* scratch);
     // Undo a stage, but for the first `first` operations, and add to sums: [items][4][W] of

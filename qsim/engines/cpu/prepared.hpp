@@ -92,6 +92,7 @@ class Prepared {
                 schedule.masks.data(),
                 schedule.offsets.data(),
                 schedule.vectors.data(),
+                schedule.product.empty() ? nullptr : schedule.product.data(),
                 sources,
                 shared.data(),
                 batched.data(),
@@ -105,10 +106,18 @@ class Prepared {
         for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
     }
 
+    // Whether the items of the product need a gradient.
+    bool product_needed(int wanted) const {
+        return std::any_of(schedule.product.begin(), schedule.product.end(), [&](int32_t k) {
+            return k >= 0 && (call.program.items[k].depends & wanted);
+        });
+    }
+
     // Operations before this one need no gradient.
     int first_needed(int wanted) const {
         const auto needed = [&](int32_t item) { return call.program.items[item].depends & wanted; };
         int k = 0;
+        if (product_needed(wanted)) return k;
         for (const Operation& operation : schedule.operations) {
             bool here = false;
             if (operation.pass == kPhases) {
@@ -156,7 +165,7 @@ class Prepared {
             static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
         const int n = call.program.num_qubits;
         const bool layers = n <= limits.layer_qubits && n - lane_bits <= limits.stage_bits;
-        return {lane_bits, limits.tile_bits, limits.stage_bits, layers, sources};
+        return {lane_bits, limits.tile_bits, limits.stage_bits, layers, !call.initial, sources};
     }
 
     // As many threads as are worth it: starting one costs some 20 us.
