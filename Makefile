@@ -45,7 +45,7 @@ sanitize: SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path
 sanitize: $(STAMP) ## Run the tests of the C++ engine with AddressSanitizer and UBSan
 	CXX=$(CXX) $(PIP) install . --quiet --no-deps --no-build-isolation --upgrade \
 	    --target $(SANITIZED)/site -Cbuild-dir=$(SANITIZED)/cmake \
-	    -Ccmake.define.QSIM_SANITIZE=address,undefined
+	    -Ccmake.build-type=RelWithDebInfo -Ccmake.define.QSIM_SANITIZE=address,undefined
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	    PYTHONPATH=$(SANITIZED)/site:$(SITE) \
