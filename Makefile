@@ -47,7 +47,7 @@ sanitize: $(STAMP) ## Run the tests of the C++ engine with AddressSanitizer and 
 	    --target $(SANITIZED)/site -Cbuild-dir=$(SANITIZED)/cmake \
 	    -Ccmake.build-type=RelWithDebInfo -Ccmake.define.QSIM_SANITIZE=address,undefined
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	    OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	    PYTHONPATH=$(SANITIZED)/site:$(SITE) \
 	    $(BIN)/python -SP -m pytest -m "native and not slow" --capture=sys tests/qsim $(ARGS)
 
