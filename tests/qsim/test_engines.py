@@ -1,7 +1,6 @@
 """Engines against each other and against Qiskit, on circuits that Hypothesis draws."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,6 +23,8 @@ from qsim import (
     state,
 )
 from qsim.interop.qiskit import to_qiskit
+
+pytestmark = pytest.mark.native
 
 ENGINES = ("cpu", "reference")
 BATCHES = (None, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33)  # blocks hold 1, 4, 8 and 16 samples
@@ -487,24 +488,6 @@ def test_results_do_not_depend_on_the_number_of_threads(run: Callable[..., Tenso
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert torch.equal(a, b)
-
-
-def test_calls_from_several_threads() -> None:
-    """Also the first calls, which plan the circuit."""
-    circuit = classifier(5)
-    batches = [data_for(circuit, batch) for batch in (1, 3, 7, 20)] * 6
-
-    def work(pair: tuple[Tensor, Tensor], shared: Circuit) -> tuple[Tensor, ...]:
-        return gradients(lambda w, x: expval(shared, None, w, x), *pair)
-
-    expected = [work(pair, circuit.copy()) for pair in batches]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(5):
-            fresh = circuit.copy()
-            found = pool.map(lambda pair, c=fresh: work(pair, c), batches)
-            for ours, theirs in zip(found, expected, strict=True):
-                for a, b in zip(ours, theirs, strict=True):
-                    assert torch.equal(a, b)
 
 
 # --- What does not fit ----------------------------------------------------------------------------
