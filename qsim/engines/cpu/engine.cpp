@@ -30,14 +30,14 @@ std::vector<const InstructionSet*> available() {
 std::atomic<const InstructionSet*> chosen{available().front()};
 std::atomic<Limits> limits_in_use{Limits{}};
 
-// Derivatives of all angles of an item that the batch shares, from its sums Im<lambda|P|psi>: with
-// L the product of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
+// Derivatives of the angles of an item's tail, from its sums Im<lambda|P|psi>: with L the product
+// of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
 template <class T>
-void shared_derivatives(const Call<T>& call, const Item& item, const double* phases,
+void shared_derivatives(const Call<T>& call, const Item& item, int32_t tail, const double* phases,
                         const double* sums, double* const totals[2]) {
     // The sums of a rotation were taken before its phases: start from there.
     Complex after[4] = {std::polar(1.0, -phases[0]), 0, 0, std::polar(1.0, -phases[1])}, own[4];
-    for (int f = item.factor_end - 1; f >= item.factor_begin; --f) {
+    for (int f = item.factor_end - 1; f >= tail; --f) {
         const Factor& factor = call.program.factors[f];
         const Angle& angle = factor.angle;
         if (angle.source != kConstant && totals[angle.source]) {
@@ -103,31 +103,31 @@ void each_amplitude(const Prepared<T>& run, const Addresses& addresses, Pointer 
 // What one thread needs beside the states: a stage's buffers, and what kernels ask for.
 template <class T>
 struct Workspace {
-    Buffer<T> psi, lambda, scratch;
-
-    Workspace(const Prepared<T>& run, bool backward)
-        : psi(run.staged() ? run.buffer_size() : 0),
-          lambda(run.staged() && backward ? run.buffer_size() : 0),
-          scratch(run.view.scratch()) {}
+    Reusable<T> psi, lambda, scratch;
 };
 
-// One block of samples on its way through the stages.
+// One block of samples on its way through the stages, and then the next one.
 template <class T>
 class Block {
   public:
-    Block(const Prepared<T>& run, int64_t block, bool backward)
-        : run_(run), block_(block), first_(block * run.view.samples()) {
-        for (int t = 0; t < run.threads_in_block(); ++t)
-            spaces_.push_back(std::make_unique<Workspace<T>>(run, backward));
-        own_ = std::make_unique<Buffer<T>>(int64_t{8} * kLanes<T> * run.view.num_items);
-        run.kernels.matrices(run.view, first_, own_->get());
+    explicit Block(const Prepared<T>& run)
+        : run_(run), spaces_(static_cast<size_t>(run.threads_in_block())) {}
+
+    void take(int64_t block) {
+        block_ = block;
+        first_ = block * run_.view.samples();
+        own_ = own_memory_.get(int64_t{8} * kLanes<T> * run_.view.num_items);
+        run_.kernels.matrices(run_.view, first_, own_);
     }
+
+    // Room for states.
+    T* states(int64_t count) { return states_.get(count * run_.block_size()); }
 
     // psi <- the states to start from.
     void start(T* psi) const {
         if (run_.view.product) {
             each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t) {
-                run_.kernels.product_start(run_.view, own_->get(), begin, end, psi);
+                run_.kernels.product_start(run_.view, own_, begin, end, psi);
             });
             return;
         }
@@ -156,52 +156,54 @@ class Block {
         });
     }
 
-    void forward(T* psi) const {
+    void forward(T* psi) {
         for (const Stage& stage : run_.schedule.stages) {
             if (!run_.staged()) {
-                run_.kernels.forward(run_.view, stage, 0, own_->get(), psi,
-                                     spaces_[0]->scratch.get());
+                run_.kernels.forward(run_.view, stage, 0, own_, psi,
+                                     spaces_[0].scratch.get(run_.view.scratch()));
                 continue;
             }
             each_place(stage, [&](uint64_t place, int64_t, Workspace<T>& space) {
-                run_.kernels.gather(run_.view, stage, place, psi, space.psi.get());
-                run_.kernels.forward(run_.view, stage, place, own_->get(), space.psi.get(),
-                                     space.scratch.get());
-                run_.kernels.scatter(run_.view, stage, place, space.psi.get(), psi);
+                T* buffer = space.psi.get(run_.buffer_size());
+                run_.kernels.gather(run_.view, stage, place, psi, buffer);
+                run_.kernels.forward(run_.view, stage, place, own_, buffer,
+                                     space.scratch.get(run_.view.scratch()));
+                run_.kernels.scatter(run_.view, stage, place, buffer, psi);
             });
         }
     }
 
     // Operations before `first` stay; with `product`, its items get their sums.
-    void backward(int first, bool product, T* psi, T* lambda, const Gradients<T>& out) const {
+    void backward(int first, bool product, T* psi, T* lambda, const Gradients<T>& out) {
         const int64_t sums_size = int64_t{4} * kLanes<T> * run_.view.num_items;
         const int64_t parts = run_.staged() ? kParts : 1;
-        Buffer<T> sums(sums_size * parts);
-        Buffer<T> phase_sums(static_cast<int64_t>(run_.schedule.most_layers)
-                             << run_.view.num_qubits);
-        std::memset(sums.get(), 0, sizeof(T) * static_cast<size_t>(sums_size * parts));
+        T* sums = sums_.zeros(sums_size * parts);
+        T* phase_sums = phase_sums_.get(static_cast<int64_t>(run_.schedule.most_layers)
+                                        << run_.view.num_qubits);
         const auto& stages = run_.schedule.stages;
         for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
             if (run_.schedule.sweeps[static_cast<size_t>(stage->end) - 1].end <= first) break;
             if (!run_.staged()) {
-                run_.kernels.backward(run_.view, *stage, 0, own_->get(), first, psi, lambda,
-                                      sums.get(), phase_sums.get(), spaces_[0]->scratch.get());
-                layer_gradients(*stage, first, phase_sums.get(), out);
+                run_.kernels.backward(run_.view, *stage, 0, own_, first, psi, lambda, sums,
+                                      phase_sums, spaces_[0].scratch.get(run_.view.scratch()));
+                layer_gradients(*stage, first, phase_sums, out);
                 continue;
             }
             each_place(*stage, [&](uint64_t place, int64_t part, Workspace<T>& space) {
-                run_.kernels.gather(run_.view, *stage, place, psi, space.psi.get());
-                run_.kernels.gather(run_.view, *stage, place, lambda, space.lambda.get());
-                run_.kernels.backward(run_.view, *stage, place, own_->get(), first, space.psi.get(),
-                                      space.lambda.get(), sums.get() + part * sums_size, nullptr,
-                                      space.scratch.get());
-                run_.kernels.scatter(run_.view, *stage, place, space.psi.get(), psi);
-                run_.kernels.scatter(run_.view, *stage, place, space.lambda.get(), lambda);
+                T *mine = space.psi.get(run_.buffer_size()),
+                  *other = space.lambda.get(run_.buffer_size());
+                run_.kernels.gather(run_.view, *stage, place, psi, mine);
+                run_.kernels.gather(run_.view, *stage, place, lambda, other);
+                run_.kernels.backward(run_.view, *stage, place, own_, first, mine, other,
+                                      sums + part * sums_size, nullptr,
+                                      space.scratch.get(run_.view.scratch()));
+                run_.kernels.scatter(run_.view, *stage, place, mine, psi);
+                run_.kernels.scatter(run_.view, *stage, place, other, lambda);
             });
         }
-        if (product) add_product_sums(lambda, sums.get());
+        if (product) add_product_sums(lambda, sums);
         for (int64_t part = 0; part < parts; ++part)
-            run_.kernels.gradients(run_.view, first_, sums.get() + part * sums_size, out);
+            run_.kernels.gradients(run_.view, first_, sums + part * sums_size, out);
     }
 
     // values[sample, pauli] = <psi|P|psi>, for the samples that exist.
@@ -225,12 +227,11 @@ class Block {
     }
 
     // lambda <- sum over paulis of cotangent[sample, pauli] P psi.
-    void seed(const T* psi, const T* cotangent, T* lambda) const {
+    void seed(const T* psi, const T* cotangent, T* lambda) {
         const auto& paulis = run_.measurement.paulis;
-        Buffer<T> weights(static_cast<int64_t>(paulis.size()) * kLanes<T>);
+        T* weights = weights_.zeros(static_cast<int64_t>(paulis.size()) * kLanes<T>);
         for (size_t k = 0; k < paulis.size(); ++k) {
-            T* row = weights.get() + k * kLanes<T>;
-            std::fill(row, row + kLanes<T>, T(0));
+            T* row = weights + k * kLanes<T>;
             each_lane([&](int64_t sample, int64_t low, int lane) {
                 row[lane] =
                     static_cast<T>(sign(paulis[k], low)) *
@@ -238,7 +239,7 @@ class Block {
             });
         }
         each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t) {
-            run_.kernels.seed(run_.view, begin, end, psi, weights.get(), lambda);
+            run_.kernels.seed(run_.view, begin, end, psi, weights, lambda);
         });
     }
 
@@ -280,32 +281,31 @@ class Block {
 
     // work(place, part, workspace) for all cosets of a stage.
     template <class Work>
-    void each_place(const Stage& stage, Work work) const {
+    void each_place(const Stage& stage, Work work) {
         const int64_t places = run_.view.num_vectors() >> stage.bits;
         const int64_t parts = std::min(places, kParts);
         parallel_for(run_.threads_in_block(), parts, [&](int64_t part, int thread) {
             uint64_t place = 0;
             for (int64_t k = 0; k < places; ++k) {
                 if (k * parts / places == part)
-                    work(place, part, *spaces_[static_cast<size_t>(thread)]);
+                    work(place, part, spaces_[static_cast<size_t>(thread)]);
                 place = ((place | stage.pivots) + 1) & ~stage.pivots;
             }
         });
     }
 
-    void add_product_sums(const T* lambda, T* sums) const {
+    void add_product_sums(const T* lambda, T* sums) {
         const int64_t vectors = run_.view.num_vectors(), vector = 2 * kLanes<T>;
         const int64_t size = std::min(vectors, int64_t{1} << kChunkBits) * vector;
         const int64_t chunks_size = vectors * vector / (size / vector), parts = num_parts();
-        Buffer<T> chunks(chunks_size), within(parts * size), scratch(std::max(size, chunks_size));
-        std::memset(within.get(), 0, sizeof(T) * static_cast<size_t>(parts * size));
+        T *chunks = chunks_.get(chunks_size), *within = within_.zeros(parts * size);
         each_part(vectors, [&](int64_t begin, int64_t end, int64_t part) {
-            run_.kernels.product_contract(run_.view, own_->get(), begin, end, lambda, chunks.get(),
-                                          within.get() + part * size);
+            run_.kernels.product_contract(run_.view, own_, begin, end, lambda, chunks,
+                                          within + part * size);
         });
-        for (int64_t k = size; k < parts * size; ++k) within.get()[k % size] += within.get()[k];
-        run_.kernels.product_sums(run_.view, own_->get(), chunks.get(), within.get(), scratch.get(),
-                                  sums);
+        for (int64_t k = size; k < parts * size; ++k) within[k % size] += within[k];
+        run_.kernels.product_sums(run_.view, own_, chunks, within,
+                                  spaces_[0].scratch.get(std::max(size, chunks_size)), sums);
     }
 
     void layer_gradients(const Stage& stage, int first, T* phase_sums,
@@ -340,10 +340,23 @@ class Block {
     }
 
     const Prepared<T>& run_;
-    const int64_t block_, first_;
-    std::vector<std::unique_ptr<Workspace<T>>> spaces_;
-    std::unique_ptr<Buffer<T>> own_;
+    int64_t block_ = 0, first_ = 0;
+    std::vector<Workspace<T>> spaces_;
+    T* own_ = nullptr;
+    Reusable<T> own_memory_, states_, sums_, phase_sums_, weights_, chunks_, within_;
 };
+
+// work(block) for all blocks of the batch, one thread each if they are small.
+template <class T, class Work>
+void each_block(const Prepared<T>& run, Work work) {
+    std::vector<std::unique_ptr<Block<T>>> blocks(static_cast<size_t>(run.threads_over_blocks()));
+    parallel_for(run.threads_over_blocks(), run.num_blocks(), [&](int64_t number, int thread) {
+        auto& block = blocks[static_cast<size_t>(thread)];
+        if (!block) block = std::make_unique<Block<T>>(run);
+        block->take(number);
+        work(*block, number);
+    });
+}
 
 }  // namespace
 
@@ -399,10 +412,8 @@ void forward(const Call<T>& call, const Measurement& measurement, const Results<
     const int64_t size = run.block_size();
     if (results.psi)
         prefer_huge_pages(results.psi, run.num_blocks() * size * static_cast<int64_t>(sizeof(T)));
-    parallel_for(run.threads_over_blocks(), run.num_blocks(), [&](int64_t number, int) {
-        const Block<T> block(run, number, false);
-        Buffer<T> own(results.psi ? 0 : size);
-        T* psi = results.psi ? results.psi + number * size : own.get();
+    each_block(run, [&](Block<T>& block, int64_t number) {
+        T* psi = results.psi ? results.psi + number * size : block.states(1);
         block.start(psi);
         block.forward(psi);
         if (results.values) block.expval(psi, results.values);
@@ -434,10 +445,8 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
     const int sources =
         (wanted.sources[0] ? 1 << kWeight : 0) | (wanted.sources[1] ? 1 << kInput : 0);
     const int first = wanted.initial ? 0 : run.first_needed(sources);
-    parallel_for(run.threads_over_blocks(), blocks, [&](int64_t number, int) {
-        const Block<T> block(run, number, true);
-        Buffer<T> state(2 * size);
-        T *mine = state.get(), *lambda = mine + size;
+    each_block(run, [&](Block<T>& block, int64_t number) {
+        T *mine = block.states(2), *lambda = mine + size;
         block.copy(psi + number * size, mine);
         if (cotangent.states) {
             block.load_states(final_addresses(program), cotangent.states, T(0.5), lambda);
@@ -467,9 +476,10 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
     }
     const double none[2] = {0, 0};
     for (int64_t k = 0; k < items; ++k) {
-        if (!program.items[k].depends || run.batched[k]) continue;
+        if (!program.items[k].depends) continue;
         const double* phases = run.schedule.rotation[k] ? run.angles.data() + 4 * k + 2 : none;
-        shared_derivatives(call, program.items[k], phases, generators.data() + 4 * k, sums);
+        shared_derivatives(call, program.items[k], run.tail[k], phases, generators.data() + 4 * k,
+                           sums);
     }
     for (int s = 0; s < 2; ++s) {
         for (int64_t k = 0; shared[s] && k < call.size[s]; ++k)

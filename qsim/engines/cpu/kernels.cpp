@@ -127,16 +127,16 @@ struct Stages {
         for (int k = 0; k < view.num_items; ++k) {
             if (!view.items[k].depends) continue;
             const T* from = sums + int64_t{4} * W * k;
-            if (!view.batched[k]) {
-                for (int g = 0; g < 4; ++g) {
-                    for (int l = 0; l < W; ++l)
-                        out.generators[4 * k + g] += static_cast<double>(from[g * W + l]);
-                }
-                continue;
+            for (int g = 0; g < 4; ++g) {
+                auto total = load<typename Shape<T>::V>(from + g * W);
+                for (int c = 1; c < Shape<T>::C; ++c)
+                    total += load<typename Shape<T>::V>(from + g * W + c * Shape<T>::N);
+                out.generators[4 * k + g] += static_cast<double>(sum_of<T, Shape<T>::N>(total));
             }
+            if (!Matrices<T>::wanted(view, k, out)) continue;
             alignas(64) T samples[4 * W];
             for (int g = 0; g < 4; ++g) sum_samples(view, from + g * W, samples + g * W);
-            Matrices<T>::factor_gradients(view, view.items[k], first, samples, out);
+            Matrices<T>::factor_gradients(view, k, first, samples, out);
         }
     }
 

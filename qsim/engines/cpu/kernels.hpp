@@ -60,8 +60,9 @@ struct View {
     const uint64_t* vectors;
     const int32_t* product;  // [num_qubits]: see Schedule; null if there is none
     Angles<T> angles;
-    const T* shared;         // [items][8]: matrices, re and im of 00, 01, 10, 11
     const uint8_t* batched;  // [items]: the matrix differs from sample to sample
+    const int32_t* tail;     // [items]: from this factor on the batch shares all of them
+    const T* shared;         // [items][8]: product of these, re and im of 00, 01, 10, 11
     const T* phases;         // [layers]: see phase_table
     const PauliGroup* groups;
     int64_t num_groups;
@@ -82,10 +83,9 @@ struct View {
 // Where a backward pass leaves its sums; each is null if not wanted.
 template <class T>
 struct Gradients {
-    double* generators;  // [items][4]: Im<lambda|P|psi> for P = I, X, Y, Z, of items that the batch
-                         // shares
-    double* shared[2];   // by Source, [size]: parameters that the batch shares, from items that it
-                         // does not
+    double* generators;  // [items][4]: Im<lambda|P|psi> for P = I, X, Y, Z
+    double* shared[2];   // by Source, [size]: parameters that the batch shares, from factors before
+                         // an item's tail
     T* batched[2];       // by Source, [batch, size]
     int64_t size[2];
 };

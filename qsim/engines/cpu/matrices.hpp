@@ -86,25 +86,37 @@ struct Matrices {
         }
     }
 
-    static void item_matrices(const View<T>& view, const Item& item, int64_t first, T* out) {
+    // The factors that differ from sample to sample, then the tail that does not.
+    static void item_matrices(const View<T>& view, int k, int64_t first, T* out) {
+        const Item& item = view.items[k];
         Lanes product[C], next[C];
         factor_matrices(view, view.factors[item.factor_begin], first, product);
-        for (int f = item.factor_begin + 1; f < item.factor_end; ++f) {
+        for (int f = item.factor_begin + 1; f < view.tail[k]; ++f) {
             factor_matrices(view, view.factors[f], first, next);
             for (int c = 0; c < C; ++c) product[c] = multiply(next[c], product[c]);
         }
+        const Lanes tail = shared_matrix(view, k);
         for (int c = 0; c < C; ++c) {
+            const Lanes whole = multiply(tail, product[c]);
             for (int e = 0; e < 4; ++e) {
-                store(out + (2 * e) * W + c * N, product[c].re[e]);
-                store(out + (2 * e + 1) * W + c * N, product[c].im[e]);
+                store(out + (2 * e) * W + c * N, whole.re[e]);
+                store(out + (2 * e + 1) * W + c * N, whole.im[e]);
             }
         }
     }
 
+    static Lanes shared_matrix(const View<T>& view, int k) {
+        Lanes m;
+        for (int e = 0; e < 4; ++e) {
+            m.re[e] = splat<V>(view.shared[8 * k + 2 * e]);
+            m.im[e] = splat<V>(view.shared[8 * k + 2 * e + 1]);
+        }
+        return m;
+    }
+
     static void all_matrices(const View<T>& view, int64_t first, T* out) {
         for (int k = 0; k < view.num_items; ++k) {
-            if (view.batched[k])
-                item_matrices(view, view.items[k], first, out + int64_t{8} * W * k);
+            if (view.batched[k]) item_matrices(view, k, first, out + int64_t{8} * W * k);
         }
     }
 
@@ -140,17 +152,22 @@ struct Matrices {
         return static_cast<unsigned>(mask & ((uint64_t{1} << view.lane_bits) - 1));
     }
 
-    // With L the product of the factors after f, the derivative is -2 sum_P h_P Im<lambda|P|psi>, h
-    // = L K L+.
-    // The sums are those of each sample, in all of its lanes.
-    static void factor_gradients(const View<T>& view, const Item& item, int64_t first,
-                                 const T* sums, const Gradients<T>& out) {
-        Lanes after[C], own[C];
-        for (int c = 0; c < C; ++c) {
-            after[c] = {};
-            after[c].re[0] = after[c].re[3] = splat<V>(T(1));
+    // Whether a factor before the tail wants a gradient.
+    static bool wanted(const View<T>& view, int k, const Gradients<T>& out) {
+        for (int f = view.items[k].factor_begin; f < view.tail[k]; ++f) {
+            const int32_t source = view.factors[f].angle.source;
+            if (source != kConstant && (out.batched[source] || out.shared[source])) return true;
         }
-        for (int f = item.factor_end - 1; f >= item.factor_begin; --f) {
+        return false;
+    }
+
+    // With L the product of the factors after f, the derivative is -2 sum_P h_P Im<lambda|P|psi>, h
+    // = L K L+. The sums are those of each sample, in all of its lanes.
+    static void factor_gradients(const View<T>& view, int k, int64_t first, const T* sums,
+                                 const Gradients<T>& out) {
+        Lanes after[C], own[C];
+        for (int c = 0; c < C; ++c) after[c] = shared_matrix(view, k);
+        for (int f = view.tail[k] - 1; f >= view.items[k].factor_begin; --f) {
             const Factor& factor = view.factors[f];
             if (factor.angle.source != kConstant) {
                 alignas(64) T derivative[W];

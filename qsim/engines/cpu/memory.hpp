@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -39,6 +40,30 @@ class Buffer {
         void operator()(T* data) const { ::operator delete(data, std::align_val_t{64}); }
     };
     std::unique_ptr<T, Delete> data_;
+};
+
+// Memory that is asked for again and again.
+template <class T>
+class Reusable {
+  public:
+    // At least this many, with whatever was left there.
+    T* get(int64_t size) {
+        if (size > size_) {
+            buffer_ = std::make_unique<Buffer<T>>(size);
+            size_ = size;
+        }
+        return buffer_ ? buffer_->get() : nullptr;
+    }
+
+    T* zeros(int64_t size) {
+        T* data = get(size);
+        if (size) std::memset(data, 0, sizeof(T) * static_cast<size_t>(size));
+        return data;
+    }
+
+  private:
+    std::unique_ptr<Buffer<T>> buffer_;
+    int64_t size_ = 0;
 };
 
 }  // namespace qsim::cpu

@@ -63,13 +63,19 @@ class Prepared {
           lane_bits(lane_bits_for<T>(call.program.num_qubits, call.batch)),
           schedule(call.program.schedule(request())),
           batched(call.program.items.size()),
+          tail(batched.size()),
           shared(8 * batched.size()),
           angles(4 * batched.size()) {
         const Program& program = call.program;
         for (size_t k = 0; k < batched.size(); ++k) {
             const Item& item = program.items[k];
             for (int s = 0; s < 2; ++s) batched[k] |= (item.depends >> s & 1) && call.batched[s];
-            if (!batched[k]) shared_matrix(k);
+            tail[k] = item.factor_begin;
+            for (int f = item.factor_begin; batched[k] && f < item.factor_end; ++f) {
+                const int32_t source = program.factors[f].angle.source;
+                if (source != kConstant && call.batched[source]) tail[k] = f + 1;
+            }
+            shared_matrix(k);
         }
         Angles<T> sources{{call.data[0], call.data[1]}, {}, call.batch};
         for (int s = 0; s < 2; ++s) sources.stride[s] = call.batched[s] ? call.size[s] : 0;
@@ -94,8 +100,9 @@ class Prepared {
                 schedule.vectors.data(),
                 schedule.product.empty() ? nullptr : schedule.product.data(),
                 sources,
-                shared.data(),
                 batched.data(),
+                tail.data(),
+                shared.data(),
                 nullptr,
                 measurement.groups.data(),
                 static_cast<int64_t>(measurement.groups.size()),
@@ -153,6 +160,7 @@ class Prepared {
     const int lane_bits;
     const Schedule& schedule;
     std::vector<uint8_t> batched;
+    std::vector<int32_t> tail;
     std::vector<T> shared;
     std::vector<double> angles;  // [items][4]: a rotation's phases before (0, 1) and after; a
                                  // diagonal's in the last two
@@ -178,7 +186,7 @@ class Prepared {
     void shared_matrix(size_t k) {
         const Item& item = call.program.items[k];
         Complex product[4] = {1, 0, 0, 1}, next[4];
-        for (int f = item.factor_begin; f < item.factor_end; ++f) {
+        for (int f = tail[k]; f < item.factor_end; ++f) {
             evaluate(call, call.program.factors[f], next);
             multiply_into(product, next);
         }
