@@ -98,7 +98,7 @@ def test_kernels_let_other_python_threads_run(monkeypatch: pytest.MonkeyPatch) -
             ran[0] = True
 
     def watched(name: str) -> Callable[..., None]:
-        kernel = getattr(_native.float32, name)
+        kernel = getattr(_native.float32.Run, name)
 
         def call(*arguments: Any) -> None:
             ran[0] = False
@@ -114,7 +114,7 @@ def test_kernels_let_other_python_threads_run(monkeypatch: pytest.MonkeyPatch) -
     thread.start()
     kernels = ("forward", "backward")
     for name in kernels:
-        monkeypatch.setattr(_native.float32, name, watched(name))
+        monkeypatch.setattr(_native.float32.Run, name, watched(name))
     circuit = layered(16, 2)
     for _ in range(50):
         step(circuit, 1, lambda c, w, x: expval(c, None, w, x, engine="cpu"))

@@ -58,9 +58,8 @@ class _Run:
         else:
             result = self.weights.new_empty(self.batch, len(self.observables))
             targets = (result.data_ptr(), 0)
-        self.kernels.forward(
-            self.program, self._call(), self.measurement, *targets, self.psi.data_ptr()
-        )
+        self.run = self.kernels.Run(self.program, self.measurement, self._call())
+        self.run.forward(*targets, self.psi.data_ptr())
         return torch.view_as_complex(result) if self.observables is None else result
 
     def backward(
@@ -72,11 +71,8 @@ class _Run:
             torch.empty_like(tensor) if want else None
             for tensor, want in zip((self.weights, self.inputs), wanted, strict=True)
         )
-        self.kernels.backward(
-            self.program,
-            self._call(),
+        self.run.backward(
             self.psi.data_ptr(),
-            self.measurement,
             *((0, address) if self.observables is None else (address, 0)),
             0 if weights is None else weights.data_ptr(),
             0 if inputs is None else inputs.data_ptr(),

@@ -407,8 +407,12 @@ int64_t state_size(const Program& program, int64_t batch) {
 }
 
 template <class T>
-void forward(const Call<T>& call, const Measurement& measurement, const Results<T>& results) {
-    const Prepared<T> run(call, measurement);
+std::shared_ptr<const Prepared<T>> prepare(const Call<T>& call, const Measurement& measurement) {
+    return std::make_shared<const Prepared<T>>(call, measurement);
+}
+
+template <class T>
+void forward(const Prepared<T>& run, const Results<T>& results) {
     const int64_t size = run.block_size();
     if (results.psi)
         prefer_huge_pages(results.psi, run.num_blocks() * size * static_cast<int64_t>(sizeof(T)));
@@ -418,14 +422,14 @@ void forward(const Call<T>& call, const Measurement& measurement, const Results<
         block.forward(psi);
         if (results.values) block.expval(psi, results.values);
         if (results.states)
-            block.store_states(final_addresses(call.program), psi, T(1), results.states);
+            block.store_states(final_addresses(run.call.program), psi, T(1), results.states);
     });
 }
 
 template <class T>
-void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
+void backward(const Prepared<T>& run, const T* psi, const Cotangent<T>& cotangent,
               const Wanted<T>& wanted) {
-    const Prepared<T> run(call, cotangent.measurement);
+    const Call<T>& call = run.call;
     const Program& program = call.program;
     const int64_t items = static_cast<int64_t>(program.items.size()), blocks = run.num_blocks();
     const int64_t size = run.block_size();
@@ -487,12 +491,11 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
     }
 }
 
-#define QSIM_ENGINE(T)                                                               \
-    template const Kernels<T>& kernels_for<T>();                                     \
-    template int lane_bits_for<T>(int, int64_t);                                     \
-    template int64_t state_size<T>(const Program&, int64_t);                         \
-    template void forward<T>(const Call<T>&, const Measurement&, const Results<T>&); \
-    template void backward<T>(const Call<T>&, const T*, const Cotangent<T>&, const Wanted<T>&);
+#define QSIM_ENGINE(T)                                                                          \
+    template int64_t state_size<T>(const Program&, int64_t);                                    \
+    template std::shared_ptr<const Prepared<T>> prepare<T>(const Call<T>&, const Measurement&); \
+    template void forward<T>(const Prepared<T>&, const Results<T>&);                            \
+    template void backward<T>(const Prepared<T>&, const T*, const Cotangent<T>&, const Wanted<T>&);
 QSIM_ENGINE(float)
 QSIM_ENGINE(double)
 #undef QSIM_ENGINE

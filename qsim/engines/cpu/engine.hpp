@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,14 +66,21 @@ struct Results {
     T* psi;     // final states in block layout, for the backward pass
 };
 
+// What the batch shares of a call, worked out for forward and kept for backward. The program, the
+// measurement and the tensors of the call stay where they are meanwhile.
 template <class T>
-void forward(const Call<T>& call, const Measurement& measurement, const Results<T>& results);
+class Prepared;
+
+template <class T>
+std::shared_ptr<const Prepared<T>> prepare(const Call<T>& call, const Measurement& measurement);
+
+template <class T>
+void forward(const Prepared<T>& run, const Results<T>& results);
 
 // What the loss's gradient comes in by: cotangents of expectation values [batch, paulis], or of
 // states [batch, 2^n] (re, im).
 template <class T>
 struct Cotangent {
-    const Measurement& measurement;
     const T* values;
     const T* states;
 };
@@ -86,7 +94,7 @@ struct Wanted {
 
 // Needs the psi of forward.
 template <class T>
-void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
+void backward(const Prepared<T>& run, const T* psi, const Cotangent<T>& cotangent,
               const Wanted<T>& wanted);
 
 }  // namespace qsim::cpu

@@ -125,25 +125,35 @@ cpu::Call<T> make_call(const Program& program, const CallRow& row) {
             pointer<const T>(initial)};
 }
 
+// A call and its numbers, from forward to backward.
+template <class T>
+struct Run {
+    std::shared_ptr<const cpu::Prepared<T>> prepared;
+
+    Run(const Program& program, const cpu::Measurement& measurement, const CallRow& call)
+        : prepared(cpu::prepare(make_call<T>(program, call), measurement)) {}
+
+    void forward(uintptr_t values, uintptr_t states, uintptr_t psi) const {
+        cpu::forward<T>(*prepared, {pointer<T>(values), pointer<T>(states), pointer<T>(psi)});
+    }
+
+    void backward(uintptr_t psi, uintptr_t values, uintptr_t states, uintptr_t weights,
+                  uintptr_t inputs, uintptr_t initial) const {
+        cpu::backward<T>(*prepared, pointer<const T>(psi),
+                         {pointer<const T>(values), pointer<const T>(states)},
+                         {{pointer<T>(weights), pointer<T>(inputs)}, pointer<T>(initial)});
+    }
+};
+
 template <class T>
 void bind_engine(nb::module_ module) {
+    using Unlocked = nb::call_guard<nb::gil_scoped_release>;
     module.def("state_size", &cpu::state_size<T>);
-    module.def("forward",
-               [](const Program& program, const CallRow& call, const cpu::Measurement& measurement,
-                  uintptr_t values, uintptr_t states, uintptr_t psi) {
-                   const nb::gil_scoped_release release;
-                   cpu::forward<T>(make_call<T>(program, call), measurement,
-                                   {pointer<T>(values), pointer<T>(states), pointer<T>(psi)});
-               });
-    module.def(
-        "backward", [](const Program& program, const CallRow& call, uintptr_t psi,
-                       const cpu::Measurement& measurement, uintptr_t values, uintptr_t states,
-                       uintptr_t weights, uintptr_t inputs, uintptr_t initial) {
-            const nb::gil_scoped_release release;
-            cpu::backward<T>(make_call<T>(program, call), pointer<const T>(psi),
-                             {measurement, pointer<const T>(values), pointer<const T>(states)},
-                             {{pointer<T>(weights), pointer<T>(inputs)}, pointer<T>(initial)});
-        });
+    nb::class_<Run<T>>(module, "Run")
+        .def(nb::init<const Program&, const cpu::Measurement&, const CallRow&>(),
+             nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
+        .def("forward", &Run<T>::forward, Unlocked())
+        .def("backward", &Run<T>::backward, Unlocked());
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ struct Euler {
 template <class T>
 class Prepared {
   public:
-    Prepared(const Call<T>& call, const Measurement& measurement)
-        : call(call),
+    Prepared(const Call<T>& from, const Measurement& measurement)
+        : call(from),
           measurement(measurement),
           kernels(kernels_for<T>()),
           limits(current_limits()),
@@ -153,7 +153,7 @@ class Prepared {
     int threads_over_blocks() const { return staged() ? 1 : worth(num_blocks()); }
     int threads_in_block() const { return staged() ? worth(1) : 1; }
 
-    const Call<T>& call;
+    const Call<T> call;
     const Measurement& measurement;
     const Kernels<T>& kernels;
     const Limits limits;
