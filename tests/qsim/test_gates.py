@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
+from qiskit.circuit import library
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
 from qsim import GATES, Circuit, Input, PauliString, Symbol, UsageError, Weight, expval, state
 from qsim.gates import ALIASES, Gate, find_gate
-from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
+from qsim.gates import controlled as make_controlled
+from qsim.plan.lowering import (
+    Step,
+    StepKind,
+    elementary_gates,
+    elementary_row,
+    lower,
+)
 from qsim.trig import PAULI
 
 ENGINES = ("cpu", "reference")
@@ -22,7 +30,8 @@ PARAMETRIZED = pytest.mark.parametrize(
 )
 ISSUE = (
     "i x y z h s sdg t tdg sx sxdg rx ry rz p u1 u2 u3 cx cy cz ch swap iswap crx cry crz cp cu1 "
-    "cu3 cu rxx ryy rzz rzx ccx cswap"
+    "cu3 cu rxx ryy rzz rzx ccx cswap sswap ecr dcx csdg csx cs ccz c3x c4x c3sx rc3x rccx r rot "
+    "crot cu2 phaseshift xx_plus_yy xx_minus_yy single_excitation double_excitation globalphase"
 )
 
 
@@ -56,9 +65,48 @@ def on_own_qubits(gate: Gate) -> Circuit:
     return Circuit(gate.num_qubits)
 
 
-def qiskit_name(name: str) -> str:
-    """Qiskit's name of a gate; written out here, apart from the table."""
-    return {"i": "id"}.get(name, name)
+THEIRS = {
+    "i": library.IGate,
+    "u": library.UGate,
+    "cu1": library.CU1Gate,
+    "p": library.PhaseGate,
+    "cp": library.CPhaseGate,
+    "globalphase": library.GlobalPhaseGate,
+    "c3x": library.C3XGate,
+    "c4x": library.C4XGate,
+    "rc3x": library.RC3XGate,
+    "margolus": library.RCCXGate,
+    "xxplusyy": library.XXPlusYYGate,
+    "xxminusyy": library.XXMinusYYGate,
+}
+
+
+def qiskit_matrix(name: str, angles: list[float]) -> np.ndarray | None:
+    """The matrix of Qiskit's gate of that name, which is written out here where it differs."""
+    standard = get_standard_gate_name_mapping()
+    gate = THEIRS.get(name) or (standard[name].base_class if name in standard else None)
+    return None if gate is None else Operator(gate(*angles)).data
+
+
+def formula(name: str, angles: list[float]) -> np.ndarray:
+    """What Qiskit lacks, written by hand; |q0 q1 ...> is number q0 + 2 q1 + ..."""
+    if name == "sswap":
+        a, b = 0.5 + 0.5j, 0.5 - 0.5j
+        return np.array([[1, 0, 0, 0], [0, a, b, 0], [0, b, a, 0], [0, 0, 0, 1]])
+    if name in ("rot", "crot"):
+        phi, theta, omega = angles
+        c, s = np.cos(theta / 2), np.sin(theta / 2)
+        plus, minus = np.exp(0.5j * (phi + omega)), np.exp(0.5j * (phi - omega))
+        rot = np.array([[c / plus, -s * minus], [s / minus, c * plus]])
+        return controlled(rot, 1) if name == "crot" else rot
+    if name == "cu2":
+        return controlled(Operator(library.U2Gate(*angles)).data, 1)
+    c, s = np.cos(angles[0] / 2), np.sin(angles[0] / 2)
+    # PennyLane: |01> -> c|01> + s|10>, |10> -> c|10> - s|01>, and so |0011>, |1100>.
+    size, low, high = (4, 2, 1) if name == "single_excitation" else (16, 12, 3)
+    matrix = np.eye(size, dtype=complex)
+    matrix[low, low], matrix[high, low], matrix[high, high], matrix[low, high] = c, s, c, -s
+    return matrix
 
 
 def test_table_has_the_promised_gates() -> None:
@@ -76,14 +124,14 @@ def test_matrix_is_unitary(gate: Gate) -> None:
 @pytest.mark.parametrize("name", [*GATES, *ALIASES])
 def test_matrix_is_that_of_qiskit_with_its_phase(name: str) -> None:
     gate = find_gate(name)
-    theirs = get_standard_gate_name_mapping().get(qiskit_name(name))
-    if theirs is None:
-        assert name in {"not", "paulix", "pauliy", "pauliz", "hadamard", "phaseshift", "cnot",
-                        "cphase", "toffoli", "fredkin"}  # fmt: skip
-        return
     angles = angles_of(gate)
-    assert theirs.base_class(*angles).num_qubits == gate.num_qubits
-    expected = Operator(theirs.base_class(*angles)).data
+    expected = qiskit_matrix(name, angles)
+    if expected is None and name in ALIASES:
+        expected = qiskit_matrix(gate.name, angles)
+    if expected is None:
+        expected = formula(gate.name, angles)
+    if gate.name == "globalphase":
+        expected = expected * np.eye(2)
     np.testing.assert_allclose(gate.unitary.at(*angles), expected, atol=1e-14)
 
 
@@ -115,10 +163,11 @@ def test_decomposition_multiplies_out(gate: Gate) -> None:
     np.testing.assert_allclose(unitary_of(parts), gate.unitary.at(*angles), atol=1e-14)
 
 
-def step_matrix(step: Step, angles: list[float]) -> np.ndarray:
-    """A step's 2x2 matrix, from the numbers that the planner gets."""
-    if step.kind is not StepKind.FACTOR:
-        return PAULI["X"]
+def elementary_matrix(step: Step, angles: list[float]) -> np.ndarray:
+    """A factor's 2x2 matrix, from the numbers that the planner gets."""
+    if step.matrix is not None:
+        assert step.elementary == -1
+        return step.matrix
     frequencies, projectors, diagonal, real = elementary_row(elementary_gates()[step.elementary])
     angle = step.angle
     number = (
@@ -132,24 +181,51 @@ def step_matrix(step: Step, angles: list[float]) -> np.ndarray:
 
 
 def controlled(matrix: np.ndarray, count: int) -> np.ndarray:
-    full = np.eye(2 << count, dtype=complex)
-    active = [(1 << count) - 1, (2 << count) - 1]
+    full = np.eye(len(matrix) << count, dtype=complex)
+    active = [((k + 1) << count) - 1 for k in range(len(matrix))]
     full[np.ix_(active, active)] = matrix
     return full
+
+
+def lowered(gate: Gate, angles: list[float]) -> np.ndarray:
+    """The matrix that the steps of a gate multiply out to."""
+    total = np.eye(2**gate.num_qubits, dtype=complex)
+    for step in lower(gate):
+        if step.kind is StepKind.MATRIX:
+            assert not step.controls
+            assert step.matrix is not None
+            assert len(step.matrix) == 2 ** len(step.qubits) > 2
+            matrix, qubits = step.matrix, step.qubits
+        elif step.kind is StepKind.SWAP:
+            matrix, qubits = np.eye(4)[[0, 2, 1, 3]].astype(complex), (*step.controls, step.target)
+        else:
+            alone = PAULI["X"] if step.kind is not StepKind.FACTOR else elementary_matrix(step, angles)
+            assert len(step.controls) == {StepKind.X: 0, StepKind.CX: 1}.get(step.kind, len(step.controls))
+            matrix, qubits = controlled(alone, len(step.controls)), (*step.controls, step.target)
+        total = embed(matrix, qubits, gate.num_qubits) @ total
+    return total
 
 
 @ALL
 def test_lowering_multiplies_out(gate: Gate) -> None:
     angles = angles_of(gate)
-    total = np.eye(2**gate.num_qubits, dtype=complex)
-    for step in lower(gate):
-        assert len(step.controls) <= 2
-        if step.kind is StepKind.SWAP:
-            matrix = np.eye(4)[[0, 2, 1, 3]].astype(complex)
-        else:
-            matrix = controlled(step_matrix(step, angles), len(step.controls))
-        total = embed(matrix, (*step.controls, step.target), gate.num_qubits) @ total
-    np.testing.assert_allclose(total, gate.unitary.at(*angles), atol=1e-14)
+    np.testing.assert_allclose(lowered(gate, angles), gate.unitary.at(*angles), atol=1e-14)
+
+
+def test_what_engines_do_for_well_known_gates() -> None:
+    """Factors: everything else relabels amplitudes."""
+    factors = {
+        name: [s for s in lower(GATES[name]) if s.kind is not StepKind.X]
+        for name in ("swap", "dcx", "ryy", "rzz", "cswap", "double_excitation", "c4x", "rxx")
+    }
+    counts = {
+        name: sum(step.kind is StepKind.FACTOR for step in steps) for name, steps in factors.items()
+    }
+    assert counts == {"swap": 0, "dcx": 0, "ryy": 3, "rzz": 1, "cswap": 1, "double_excitation": 1,
+                      "c4x": 1, "rxx": 3}  # fmt: skip
+    (excitation,) = [s for s in factors["double_excitation"] if s.kind is StepKind.FACTOR]
+    assert elementary_gates()[excitation.elementary].name == "ry"
+    assert len(excitation.controls) == 3
 
 
 @ALL
@@ -177,14 +253,14 @@ def test_kinds_of_well_known_gates() -> None:
 
 @ALL
 def test_base_is_the_gate_without_its_controls(gate: Gate) -> None:
-    named_controlled = gate.name.startswith("c") and gate.name not in ("cu", "cswap")
+    named_controlled = gate.name.startswith("c") and gate.name != "cu"
     assert bool(gate.base) == named_controlled
     if gate.base:
-        name, count = gate.base
         angles = angles_of(gate)
-        expected = controlled(GATES[name].unitary.at(*angles), count)
+        expected = controlled(gate.base.gate.unitary.at(*angles), gate.base.num_controls)
         np.testing.assert_allclose(gate.unitary.at(*angles), expected, atol=1e-14)
-        assert GATES[name].num_qubits + count == gate.num_qubits
+        assert gate.base.gate.num_qubits + gate.base.num_controls == gate.num_qubits
+        assert make_controlled(gate.base.gate, gate.base.num_controls) is gate
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -214,17 +290,16 @@ def test_unknown_gate_suggests_near_names() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @ALL
-def test_state_is_a_column_of_qiskits_matrix(gate: Gate, engine: str) -> None:
+def test_state_is_a_column_of_the_matrix(gate: Gate, engine: str) -> None:
     """Also on qubits out of order and with others between."""
     num_qubits, angles = gate.num_qubits + 2, angles_of(gate)
-    qubits = [(2 * k + 1) % num_qubits for k in range(gate.num_qubits)][::-1]
+    qubits = [*range(1, num_qubits, 2), *range(0, num_qubits, 2)][: gate.num_qubits][::-1]
     theirs = QuantumCircuit(num_qubits)
     ours = Circuit(num_qubits)
     for qubit in range(num_qubits):
         theirs.u(0.3 + qubit, 0.2 * qubit, -0.7, qubit)
         ours.u3(0.3 + qubit, 0.2 * qubit, -0.7, qubit)
-    standard = get_standard_gate_name_mapping()[qiskit_name(gate.name)]
-    theirs.append(standard.base_class(*angles), qubits)
+    theirs.unitary(gate.unitary.at(*angles), qubits)
     ours.append(gate, qubits, angles)
     found = state(ours, engine=engine, dtype=torch.complex128).numpy()
     np.testing.assert_allclose(found, Operator(theirs).data[:, 0], atol=1e-14)
@@ -268,12 +343,16 @@ def test_gradcheck(gate: Gate, batch: int | None, engine: str) -> None:
 def test_parameter_shift_from_the_frequencies_is_the_gradient(gate: Gate) -> None:
     """Coefficients of the shift rule from a linear system: any frequencies will do."""
     circuit = sandwich(gate, Weight)
-    label = PauliString("XYZ"[: gate.num_qubits])
+    label = PauliString("XYZY"[: gate.num_qubits])
     weights = torch.tensor(angles_of(gate), dtype=torch.float64, requires_grad=True)
     expval(circuit, [label], weights).sum().backward()
     assert weights.grad is not None
     for k in range(gate.num_params):
         frequencies = np.array(gate.unitary.shift_frequencies(k))
+        if gate.name == "globalphase":
+            assert not len(frequencies)
+            assert weights.grad[k].item() == pytest.approx(0, abs=1e-12)
+            continue
         assert len(frequencies) in (1, 2)
         shifts = np.pi * (np.arange(len(frequencies)) + 0.5) / (2 * frequencies.max())
         # f(t+s) - f(t-s) = sum_w 2 sin(w s) b_w, and the derivative is sum_w w b_w.
