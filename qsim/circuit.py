@@ -359,9 +359,7 @@ class Circuit(Building):
         """
         check_names(self, values)
         angles = {name: as_angle(v, f"parameter {name}") for name, v in values.items()}
-        return self._rewritten(
-            self._empty(), lambda atom: angles.get(getattr(atom, "name", ""), None)
-        )
+        return self._rewritten(self._empty(), lambda atom: angles.get(getattr(atom, "name", "")))
 
     def plain(self, batched: tuple[bool, ...]) -> Circuit:
         """The circuit as engines take it: each expression becomes a symbol.

@@ -354,4 +354,3 @@ def eigen_phases(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _off_diagonal(matrix: np.ndarray) -> float:
     return float(np.abs(matrix - np.diag(np.diag(matrix))).max())
-

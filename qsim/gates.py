@@ -154,6 +154,8 @@ def controlled(gate: str | Gate, count: int = 1, ctrl_state: int | str | None = 
     if not isinstance(count, int) or count < 1:
         raise UsageError(f"a controlled gate has one control or more, not {count!r}")
     record = gate if isinstance(gate, Gate) else find_gate(gate)
+    if record.name == "barrier":
+        raise UsageError("a barrier takes no controls: it does nothing")
     return _controlled(record, count, check_state(ctrl_state, count))
 
 
@@ -370,9 +372,7 @@ _ALONE = [
         ("theta", "beta"),
         aliases=("xxminusyy", "xxminyy"),
         inverse=lambda c, t, b: c.xx_minus_yy(-t, b, 0, 1),
-        decomposition=lambda c, t, b: (
-            c.p(-b, 0).cx(1, 0).x(0).crx(t, 0, 1).x(0).cx(1, 0).p(b, 0)
-        ),
+        decomposition=lambda c, t, b: c.p(-b, 0).cx(1, 0).x(0).crx(t, 0, 1).x(0).cx(1, 0).p(b, 0),
     ),
     _turn(
         "single_excitation",
@@ -384,23 +384,19 @@ _ALONE = [
     _fixed(
         "rccx",
         _relative_toffoli(2, 1, [1, -1], [[0, -1j], [1j, 0]]),
-        decomposition=lambda c: (
-            c.append(controlled("z", 2, 0b01), (0, 1, 2)).append(controlled("y", 2), (0, 1, 2))
+        decomposition=lambda c: c.append(controlled("z", 2, 0b01), (0, 1, 2)).append(
+            controlled("y", 2), (0, 1, 2)
         ),
         aliases=("margolus",),
     ),
     _fixed(
         "rc3x",
         _relative_toffoli(3, 3, [1j, -1j], [[0, 1], [-1, 0]]),
-        lambda c: (
-            c.append(controlled("ry", 3), (0, 1, 2, 3), [pi]).append(
-                controlled("rz", 3, 0b011), (0, 1, 2, 3), [pi]
-            )
+        lambda c: c.append(controlled("ry", 3), (0, 1, 2, 3), [pi]).append(
+            controlled("rz", 3, 0b011), (0, 1, 2, 3), [pi]
         ),
-        decomposition=lambda c: (
-            c.append(controlled("rz", 3, 0b011), (0, 1, 2, 3), [-pi]).append(
-                controlled("ry", 3), (0, 1, 2, 3), [-pi]
-            )
+        decomposition=lambda c: c.append(controlled("rz", 3, 0b011), (0, 1, 2, 3), [-pi]).append(
+            controlled("ry", 3), (0, 1, 2, 3), [-pi]
         ),
         aliases=("rcccx",),
         qiskit="rcccx",

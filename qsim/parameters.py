@@ -1,4 +1,4 @@
-"""Angles: numbers, symbols for weights and inputs, named parameters, tensors, and their polynomials.
+"""Angles: numbers, symbols for weights and inputs, named parameters, tensors, and polynomials.
 
 Engines know numbers and `Symbol`, which is affine in one weight or input. Every other angle is an
 `Expression`; `resolve` evaluates those with torch just before a run and hands them to the engine
