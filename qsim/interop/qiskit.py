@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import torch
 
 from qsim.circuit import Angle, Circuit, Operation, Symbol
 from qsim.errors import UsageError, need
@@ -104,7 +104,9 @@ def _maker(gate: Gate) -> Callable[..., Any] | None:
     if gate.name == "barrier":
         return lambda: library.Barrier(gate.num_qubits)
     if gate.name == "diagonal":
-        return lambda: library.DiagonalGate(np.diag(gate.unitary.at()).tolist())
+        assert gate.action
+        values = gate.action(torch.ones(2**gate.num_qubits, dtype=torch.complex128))
+        return lambda: library.DiagonalGate(values.tolist())
     return None
 
 

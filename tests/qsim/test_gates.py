@@ -15,11 +15,7 @@ from qiskit.quantum_info import Operator
 from qsim import GATES, Circuit, Input, PauliString, UsageError, Weight, expval, state
 from qsim.gates import ALIASES, Gate, find_gate
 from qsim.gates import controlled as make_controlled
-from qsim.plan.lowering import (
-    StepKind,
-    elementary_gates,
-    lower,
-)
+from qsim.plan.lowering import StepKind, elementary_gates, elementary_row, lower
 
 ENGINES = ("cpu", "reference")
 ALL = pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
