@@ -180,11 +180,6 @@ class Building:
                     "lists have one length, or are single qubits"
                 )
             rows = list(zip(*[c * (length // len(c)) for c in columns], strict=True))
-        before = len(circuit)
-        try:
-            for row in rows:
-                circuit.append(gate, row, params)
-        except UsageError:
-            del circuit._operations[before:]
-            raise
+        for row in [circuit._check_qubits(gate, row) for row in rows]:  # all before the first
+            circuit.append(gate, row, params)
         return circuit

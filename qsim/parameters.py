@@ -95,8 +95,7 @@ class Symbol(_Arithmetic):
 
     def __str__(self) -> str:
         name = f"{'w' if self.source == 'weight' else 'x'}[{self.index}]"
-        factor = {1.0: "", -1.0: "-"}.get(self.scale, f"{self.scale:.4g}*")
-        return f"{factor}{name}" + (f"{self.offset:+.4g}" if self.offset else "")
+        return f"{_factor(self.scale)}{name}" + (f"{self.offset:+.4g}" if self.offset else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +153,11 @@ class Expression(_Arithmetic):
     terms: tuple[Term, ...]
 
     def __str__(self) -> str:
-        return "+".join(
-            "*".join([*([f"{c:.4g}"] if c != 1 or not atoms else []), *map(str, atoms)])
+        shown = [
+            _factor(c) + "*".join(map(str, atoms)) if atoms else f"{c:.4g}"
             for c, atoms in self.terms
-        ).replace("+-", "-")
+        ]
+        return "+".join(shown).replace("+-", "-")
 
     @property
     def atoms(self) -> set[Atom]:
@@ -240,7 +240,12 @@ def _tensor_angle(value: Tensor, where: str) -> Expression:
 
 def _whole(value: Any) -> int | None:
     """A Python int of any whole number, None of anything else."""
-    return None if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return index(value)
+    except TypeError:  # an array or tensor of several
+        return None
 
 
 def _is_number(value: Any) -> bool:
@@ -248,6 +253,10 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.dim() == 0 and not value.requires_grad
     return not isinstance(value, _Arithmetic)
+
+
+def _factor(number: float) -> str:
+    return {1.0: "", -1.0: "-"}.get(number, f"{number:.4g}*")
 
 
 def _symbol(source: str, position: int) -> Symbol:
@@ -276,7 +285,7 @@ def _terms(value: Any) -> list[Term]:
 def _order(atom: Atom) -> tuple[str, Any]:
     kind = type(atom).__name__
     if isinstance(atom, Symbol):
-        return kind, (atom.source, atom.index)
+        return kind, (atom.source != "weight", atom.index)
     return kind, id(atom.tensor) if isinstance(atom, Constant) else str(atom)
 
 
