@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from qsim.building import Building
 from qsim.errors import UsageError, need
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weight"]
+
+
+Kept = TypeVar("Kept")
 
 
 class Operation(NamedTuple):
@@ -97,13 +100,14 @@ class Circuit(Building):
         self._declared = {"weight": num_weights, "input": num_inputs}
         self._used = {"weight": 0, "input": 0}
         self._expressions: dict[Expression, None] = {}
+        self._names: set[str] = set()
         self._registers: dict[str, Register] = {}
         self._changed()
 
     def _changed(self) -> None:
         """Forget what was derived from the operations."""
         self._program: Any = None
-        self._plain: dict[tuple[bool, ...], Circuit] = {}
+        self._kept: dict[Hashable, Any] = {}
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -129,7 +133,7 @@ class Circuit(Building):
     @property
     def parameters(self) -> set[str]:
         """Names of the parameters without a value."""
-        return set().union(*map(names_of, self._expressions))
+        return set(self._names)
 
     # --- Building ---------------------------------------------------------------------------------
 
@@ -184,8 +188,8 @@ class Circuit(Building):
                 self._use(angle)
         self._operations.append(Operation(gate, where, angles))
         self._program = None
-        if self._plain:
-            self._plain = {}
+        if self._kept:
+            self._kept = {}
         return self
 
     def _check_qubits(self, gate: Gate, qubits: Any) -> tuple[int, ...]:
@@ -232,6 +236,7 @@ class Circuit(Building):
 
     def _use(self, expression: Expression) -> None:
         self._expressions[expression] = None
+        self._names |= names_of(expression)
         for symbol in symbols_of(expression):
             self._used[symbol.source] = max(self._used[symbol.source], symbol.index + 1)
 
@@ -258,11 +263,14 @@ class Circuit(Building):
             self._check_declared(source, used - 1, "the other circuit")
             self._used[source] = max(self._used[source], used)
         self._expressions.update(other._expressions)
-        self._operations += [
-            operation if where is None else Operation(gate, tuple([where[q] for q in at]), params)
-            for operation in list(other._operations)
-            for gate, at, params in (operation,)
-        ]
+        self._names |= other._names
+        if where is None:
+            self._operations.extend(other.operations)
+        else:
+            self._operations.extend(
+                Operation(gate, tuple([where[q] for q in at]), params)
+                for gate, at, params in other.operations
+            )
         self._changed()
         return self
 
@@ -361,24 +369,21 @@ class Circuit(Building):
         angles = {name: as_angle(v, f"parameter {name}") for name, v in values.items()}
         return self._rewritten(self._empty(), lambda atom: angles.get(getattr(atom, "name", "")))
 
-    def plain(self, batched: tuple[bool, ...]) -> Circuit:
-        """The circuit as engines take it: each expression becomes a symbol.
+    def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What `make` made under this key, until a gate is added."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: Kept = self._kept[key]
+        return found
 
-        Those with one value for each sample, as `batched` says in the order of `expressions`, read
-        further inputs, the others further weights. The result is kept until a gate is added.
-        """
-        if batched not in self._plain:
-            symbols: dict[Angle, Angle] = {}
-            counts = {"weight": self.num_weights, "input": self.num_inputs}
-            for expression, each in zip(self._expressions, batched, strict=True):
-                source = "input" if each else "weight"
-                symbols[expression] = Symbol(source, counts[source])
-                counts[source] += 1
-            plain = Circuit(self.num_qubits, counts["weight"], counts["input"])
-            for gate, qubits, params in self._operations:
-                plain.append(gate, qubits, [symbols.get(p, p) for p in params])
-            self._plain[batched] = plain
-        return self._plain[batched]
+    def replaced(self, symbols: Mapping[Angle, Angle]) -> Circuit:
+        """A copy in which these angles stand for the others, with weights and inputs for them."""
+        result = Circuit(self.num_qubits)
+        for gate, qubits, params in self._operations:
+            result.append(gate, qubits, [symbols.get(p, p) for p in params])
+        for source in ("weight", "input"):
+            result._declared[source] = max(self._size(source), result._used[source])
+        return result
 
     def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
         for gate, qubits, params in self._operations:
@@ -433,7 +438,7 @@ class Circuit(Building):
     __hash__ = None  # type: ignore[assignment]  # circuits grow
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_program": None, "_plain": {}}
+        return {**self.__dict__, "_program": None, "_kept": {}}
 
     def __repr__(self) -> str:
         counts = [

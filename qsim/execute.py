@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.columns import Values, resolve, tensors_of
 from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
 from qsim.observables import PauliString, check_observables
-from qsim.parameters import Values, resolve, tensors_of
 from qsim.plan.lowering import planner_takes
 
 _SURELY_FITS = 2**28  # bytes

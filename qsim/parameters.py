@@ -1,9 +1,7 @@
 """Angles: numbers, symbols for weights and inputs, named parameters, tensors, and polynomials.
 
 Engines know numbers and `Symbol`, which is affine in one weight or input. Every other angle is an
-`Expression`; `resolve` evaluates those with torch just before a run and hands them to the engine
-as further columns of weights (one value for the batch) or inputs (one for each sample), so that
-autograd carries gradients through them.
+`Expression`, which `qsim.columns` evaluates with torch just before a run.
 """
 
 from __future__ import annotations
@@ -23,8 +21,6 @@ from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
-
-Values: TypeAlias = Mapping[str, "float | Tensor"]
 
 
 class _Arithmetic:
@@ -324,6 +320,11 @@ def symbols_of(angle: Angle) -> list[Symbol]:
     return [atom for atom in _inside(angle) if isinstance(atom, Symbol)]
 
 
+def is_angle(value: Any) -> bool:
+    """Whether it is a symbol or an expression, not a number or tensor."""
+    return isinstance(value, _Arithmetic)
+
+
 def names_of(angle: Angle) -> set[str]:
     """The named parameters in it."""
     return {atom.name for atom in _inside(angle) if isinstance(atom, Named)}
@@ -354,125 +355,14 @@ def substitute(angle: Angle, lookup: Callable[[Atom], Angle | None]) -> Angle:
     return found
 
 
-# --- Values ---------------------------------------------------------------------------------------
-
-
-def resolve(
-    circuit: Circuit, weights: Tensor, inputs: Tensor, values: Values | None = None
-) -> tuple[Circuit, Tensor, Tensor]:
-    """The circuit with symbols and numbers only, and the weights and inputs to run it with.
-
-    Args:
-        circuit: any circuit.
-        weights: [num_weights] or [batch, num_weights].
-        inputs: [num_inputs] or [batch, num_inputs], of the same dtype and device.
-        values: named parameters: numbers, or tensors that are scalars or [batch].
-
-    Returns:
-        (plain circuit, weights, inputs): the very arguments where no angle is an expression. Else
-        columns are appended: expressions with one value to the weights, those with a value for
-        each sample to the inputs. The plain circuit is kept, so that it is planned once.
-
-    Raises:
-        UsageError: for parameters without a value, unknown names, values of a wrong shape or not
-            finite.
-    """
-    if not circuit.expressions and not values:
-        return circuit, weights, inputs
-    values = values or {}
-    check_names(circuit, values)
-    missing = sorted(circuit.parameters - set(values))
-    if missing:
-        raise UsageError(
-            f"{_listed(missing)} without a value: pass values={{{missing[0]!r}: ...}} or call "
-            "circuit.assign"
-        )
-    tensors = {name: _as_tensor(name, value, weights) for name, value in values.items()}
-    found = [_computed(e, weights, inputs, tensors) for e in circuit.expressions]
-    _check_found(circuit.expressions, found)
-    plain = circuit.plain(tuple([tensor.dim() == 1 for tensor in found]))
-    return (
-        plain,
-        _widened(weights, [tensor for tensor in found if tensor.dim() == 0]),
-        _widened(inputs, [tensor for tensor in found if tensor.dim() == 1]),
-    )
-
-
-def tensors_of(circuit: Circuit, values: Values | None) -> dict[str, Tensor]:
-    """The tensors that take part in a run besides weights and inputs, by what to call them."""
-    named = {f"value of {n}": v for n, v in (values or {}).items() if isinstance(v, Tensor)}
-    atoms = [atom for e in circuit.expressions for atom in e.atoms]
-    built_in = {str(a): a.tensor for a in atoms if isinstance(a, Constant)}
-    return {**named, **built_in}
-
-
 def check_names(circuit: Circuit, values: Mapping[str, Any]) -> None:
     """Raises UsageError for a name that the circuit does not have."""
     unknown = sorted(set(values) - circuit.parameters)
     if unknown:
-        there = _listed(sorted(circuit.parameters)) if circuit.parameters else "no named parameters"
+        there = listed(sorted(circuit.parameters)) if circuit.parameters else "no named parameters"
         raise UsageError(f"the circuit has no parameter {unknown[0]!r}: it has {there}")
 
 
-def _as_tensor(name: str, value: Any, like: Tensor) -> Tensor:
-    if isinstance(value, _Arithmetic):
-        raise UsageError(f"the value of {name} is a number or a tensor, not {value}: use assign")
-    as_angle(value, f"parameter {name}")
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
-
-
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The named parameters, for a sentence."""
     return f"parameter{'s' if len(names) > 1 else ''} {', '.join(names)}"
-
-
-def _computed(
-    expression: Angle, weights: Tensor, inputs: Tensor, values: Mapping[str, Tensor]
-) -> Tensor:
-    def value_of(atom: Atom) -> Tensor:
-        if isinstance(atom, Symbol):
-            return (weights if atom.source == "weight" else inputs)[..., atom.index]
-        if isinstance(atom, Named):
-            return values[atom.name]
-        if isinstance(atom, Constant):
-            return atom.tensor.to(weights)
-        arguments = [_computed(a, weights, inputs, values) for a in atom.arguments]
-        return atom.function(*arguments)
-
-    try:
-        return torch.as_tensor(evaluate(expression, value_of)).to(weights)
-    except RuntimeError:
-        raise UsageError(
-            f"the angle {expression} mixes batches of different sizes: every tensor in it is a "
-            "scalar or has one value for each sample"
-        ) from None
-
-
-def _check_found(expressions: Iterable[Expression], found: list[Tensor]) -> None:
-    sizes: dict[int, Expression] = {}
-    for expression, tensor in zip(expressions, found, strict=True):
-        if tensor.device.type == "cpu" and not isfinite(tensor.detach().sum().item()):
-            raise UsageError(f"the angle {expression} has a value that is not finite")
-        if tensor.dim():
-            sizes[len(tensor)] = expression
-    if len(sizes) > 1:
-        raise UsageError(
-            "angles have different batches: "
-            + ", ".join(f"{e} has {size} samples" for size, e in sizes.items())
-        )
-
-
-def _widened(columns: Tensor, extra: list[Tensor]) -> Tensor:
-    """[columns] or [batch, columns] with further columns, all scalars or all [batch]."""
-    if not extra:
-        return columns
-    added = torch.stack(extra, -1)
-    if added.dim() < columns.dim():
-        added = added.expand(len(columns), -1)
-    if columns.dim() < added.dim():
-        columns = columns.expand(len(added), -1)
-    if columns.shape[:-1] != added.shape[:-1]:
-        raise UsageError(
-            f"angles of the circuit have a batch of {len(added)} samples, but weights or inputs "
-            f"have {len(columns)}"
-        )
-    return torch.cat([columns, added], -1)

@@ -52,7 +52,12 @@ class Step(NamedTuple):
     qubits: tuple[int, ...] = ()
 
 
-_FREE = {("x", 0): StepKind.X, ("x", 1): StepKind.CX, ("swap", 0): StepKind.SWAP}
+_FREE = {  # by name and controls
+    ("x", 0): StepKind.X,
+    ("x", 1): StepKind.CX,
+    ("cx", 0): StepKind.CX,
+    ("swap", 0): StepKind.SWAP,
+}
 _RELABEL = ("x", "cx", "swap")
 _SMALL = 4  # qubits up to which a controlled matrix is one dense matrix
 
@@ -93,25 +98,21 @@ def lower(
     """Its steps in order of time, on its own qubits and Weight(k) unless others are given."""
     qubits = range(gate.num_qubits) if qubits is None else qubits
     params = [Weight(k) for k in range(gate.num_params)] if params is None else params
+    free = _FREE.get((gate.name, len(controls)))
+    if free is not None:
+        return [Step(free, qubits[-1], (*controls, *qubits[:-1]))]
     if gate.base:
         inner, count, bits = gate.base
         flips = [Step(StepKind.X, q) for k, q in enumerate(qubits[:count]) if not bits >> k & 1]
         active = (*controls, *qubits[:count])
         return [*flips, *lower(inner, qubits[count:], params, active), *flips]
-    if (gate.name, len(controls)) in _FREE:
-        kind = _FREE[gate.name, len(controls)]
-        return [Step(kind, qubits[-1], (*controls, *qubits[:-1]))]
     if gate.decomposition:
-        return [
-            step
-            for part, needed in zip(gate.parts, _needs_control(gate), strict=True)
-            for step in lower(
-                part.gate,
-                [qubits[q] for q in part.qubits],
-                fill(part.params, params),
-                controls if needed else (),
-            )
-        ]
+        steps: list[Step] = []
+        needed = _needs_control(gate) if controls else [False] * len(gate.parts)
+        for (part, where, angles), need in zip(gate.parts, needed, strict=True):
+            places, filled = [qubits[q] for q in where], fill(angles, params)
+            steps += lower(part, places, filled, controls if need else ())
+        return steps
     if gate in _numbers():
         angle = params[0] if params else 0.0
         return [Step(StepKind.FACTOR, qubits[0], controls, _numbers()[gate], angle)]
@@ -187,12 +188,10 @@ def gate_row(gate: Gate) -> tuple[int, int, list[tuple[list[int], float, float]]
 
 @cache
 def fits_rows(gate: Gate) -> bool:
-    """Whether the planner of today takes the gate: one of the table, at most two controls."""
-    return gate.name in GATES and all(
-        len(step.controls) <= 2 and step.matrix is None for step in lower(gate)
-    )
+    """Whether the planner of today takes a gate of the table: at most two controls."""
+    return all(len(step.controls) <= 2 and step.matrix is None for step in lower(gate))
 
 
 def planner_takes(circuit: Circuit) -> bool:
     """Whether the compiled engine runs every gate of the circuit."""
-    return all(fits_rows(operation.gate) for operation in circuit.operations)
+    return all(gate.recipe is None and fits_rows(gate) for gate, _, _ in circuit.operations)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from qsim import Circuit, Expression, Input, Parameter, Symbol, UsageError, Weight, expval, state
+from qsim.columns import resolve
 from qsim.interop.qiskit import to_qiskit
-from qsim.parameters import resolve
 from qsim.plan.program import program_of
 
 ENGINES = pytest.mark.parametrize("engine", ["cpu", "reference"])
@@ -278,15 +278,15 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "batches differ in one angle": (
         lambda: state(Circuit(1).rx(A * B, 0), values={"a": torch.rand(2), "b": torch.rand(3)}),
-        r"a\*b mixes batches of different sizes",
+        "different sizes cannot be one: a 2, b 3 samples",
     ),
     "batches differ": (
         lambda: state(Circuit(1).rx(torch.rand(2), 0).ry(torch.rand(3), 0)),
-        "different batches: .* 2 samples, .* 3 samples",
+        r"different sizes .* tensor\[2\] 2, tensor\[3\] 3 samples",
     ),
     "batch differs from inputs": (
         lambda: state(Circuit(1).rx(torch.rand(2), 0).ry(Input(0), 0), inputs=torch.rand(3, 1)),
-        "batch of 2 samples, but weights or inputs have 3",
+        r"different sizes .* inputs 3, tensor\[2\] 2 samples",
     ),
     "empty tensor": (lambda: Circuit(1).rx(torch.rand(0), 0), r"not torch.float32 \[0\]"),
     "integers": (lambda: Circuit(1).rx(torch.arange(3), 0), "real and floating-point"),
