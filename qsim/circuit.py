@@ -421,7 +421,10 @@ class Circuit(Building):
             raise UsageError(f'a circuit is drawn as "text" or "mpl", not {output!r}')
         for module in ("matplotlib", "pylatexenc") if output == "mpl" else ():
             need(module, extra="plot", purpose="drawing circuits with matplotlib")
-        return to_qiskit(self).draw(output, **options)
+        drawing = to_qiskit(self).draw(output, **options)
+        if output == "mpl" and "ax" not in options:  # whoever gets the figure shows it
+            need("matplotlib.pyplot", extra="plot", purpose="drawing circuits").close(drawing)
+        return drawing
 
     def __len__(self) -> int:
         return len(self._operations)

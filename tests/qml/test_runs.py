@@ -200,7 +200,7 @@ def test_circuits_survive_json() -> None:
     ids=lambda circuit: str(circuit.operations[0]),
 )
 def test_circuits_that_json_cannot_hold_are_refused(circuit: Circuit) -> None:
-    with pytest.raises(UsageError, match="gates of the table .* not "):
+    with pytest.raises(UsageError, match=r"gates of the table .* not "):
         circuit_to_json(circuit)
 
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from qsim import (
     GATES,
@@ -157,9 +159,10 @@ def test_text_drawing_shows_the_gates() -> None:
 
 
 def test_figure_is_a_figure() -> None:
-    pytest.importorskip("pylatexenc")
     figure = Circuit(2).h(0).cx(0, 1).draw("mpl")
-    assert "Figure" in type(figure).__name__
+    assert isinstance(figure, Figure)
+    assert "H" in "".join(text.get_text() for text in figure.axes[0].texts)
+    assert pyplot.get_fignums() == []  # none stays open
 
 
 @pytest.mark.parametrize(
