@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qsim import families
 from qsim.errors import UsageError
-from qsim.gates import Gate, controlled, find_gate
+from qsim.gates import Gate, check_state, controlled, find_gate
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
@@ -51,8 +51,9 @@ class Building:
         """
         deciding = self._places(controls)
         record = gate if isinstance(gate, Gate) else find_gate(gate)
+        state = check_state(ctrl_state, len(deciding))
         if deciding:
-            record = controlled(record, len(deciding), ctrl_state)
+            record = controlled(record, len(deciding), state)
         return self._circuit.append(record, [*deciding, *self._places(qubits)], params)
 
     def mcx(self, controls: Qubits, target: int, ctrl_state: int | str | None = None) -> Circuit:

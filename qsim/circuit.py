@@ -17,12 +17,12 @@ from qsim.parameters import (
     Input,
     Symbol,
     Weight,
-    _whole,
     as_angle,
     check_names,
     names_of,
     substitute,
     symbols_of,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ class Circuit(Building):
     def __init__(
         self, num_qubits: int, num_weights: int | None = None, num_inputs: int | None = None
     ) -> None:
-        self.num_qubits = _whole(num_qubits) or 0
+        self.num_qubits = whole(num_qubits) or 0
         if self.num_qubits < 1:
             raise UsageError(f"a circuit has one qubit or more, not {num_qubits!r}")
         for size in (num_weights, num_inputs):
-            if size is not None and (_whole(size) is None or size < 0):
+            if size is not None and (whole(size) is None or size < 0):
                 raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
         self._operations: list[Operation] = []
         self._declared = {"weight": num_weights, "input": num_inputs}
@@ -144,7 +144,7 @@ class Circuit(Building):
             UsageError: if they are not left, or the name is taken.
         """
         first = sum(map(len, self._registers.values()))
-        count = _whole(size)
+        count = whole(size)
         if name in self._registers:
             raise UsageError(f"there is a register {name!r} already: take another name")
         if count is None or not 1 <= count <= self.num_qubits - first:
@@ -171,7 +171,7 @@ class Circuit(Building):
                 range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
         gate = name if isinstance(name, Gate) else GATES.get(name) or find_gate(name)
-        where = self._check_qubits(gate, (qubits,) if _whole(qubits) is not None else qubits)
+        where = self._check_qubits(gate, (qubits,) if whole(qubits) is not None else qubits)
         if not isinstance(params, Iterable):
             raise UsageError(f"angles of {gate.name} come as a list, not {params!r}")
         angles = tuple([self._angle(gate, p) for p in params])
@@ -195,13 +195,13 @@ class Circuit(Building):
     def _check_qubits(self, gate: Gate, qubits: Any) -> tuple[int, ...]:
         given = tuple(qubits)
         size = self.num_qubits
-        if len(given) == gate.num_qubits and len(set(given)) == len(given):
-            for qubit in given:  # the usual case, without a detour
-                if type(qubit) is not int or not 0 <= qubit < size:
-                    break
-            else:
+        for qubit in given:  # the usual case, without a detour
+            if type(qubit) is not int or not 0 <= qubit < size:
+                break
+        else:
+            if len(given) == gate.num_qubits == len(set(given)):
                 return given
-        checked = tuple([_whole(qubit) for qubit in given])
+        checked = tuple([whole(qubit) for qubit in given])
         if len(given) != gate.num_qubits:
             raise UsageError(
                 f"{gate.name} acts on {gate.num_qubits} qubits, not {len(given)}: {given}"
@@ -275,7 +275,7 @@ class Circuit(Building):
         return self
 
     def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
-        right = [_whole(q) is not None and 0 <= q < self.num_qubits for q in where]
+        right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
         if len(where) != other.num_qubits or not all(right) or len(set(where)) != len(where):
             raise UsageError(
                 f"a circuit of {other.num_qubits} qubits goes onto as many different qubits from "
@@ -314,7 +314,7 @@ class Circuit(Building):
 
     def repeat(self, times: int) -> Circuit:
         """This circuit `times` times in a row, 0 or more."""
-        count = _whole(times)
+        count = whole(times)
         if count is None or count < 0:
             raise UsageError(f"a circuit is repeated 0 times or more, not {times!r}")
         result = self._empty()
@@ -324,7 +324,7 @@ class Circuit(Building):
 
     def power(self, exponent: int) -> Circuit:
         """This circuit to a whole power: repeated, and inverted if it is negative."""
-        count = _whole(exponent)
+        count = whole(exponent)
         if count is None:
             raise UsageError(
                 f"the power of a circuit is a whole number, not {exponent!r}: "
@@ -472,7 +472,7 @@ def _method(gate: Gate) -> Callable[..., Circuit]:
     def add(self: Circuit, *arguments: Any) -> Circuit:
         params, qubits = arguments[:count], arguments[count:]
         for qubit in qubits:
-            if type(qubit) is not int and _whole(qubit) is None:
+            if type(qubit) is not int and whole(qubit) is None:
                 return self._spread(gate, qubits, params)
         return self.append(gate, qubits, params)
 

@@ -225,21 +225,30 @@ def _phases(circuit: Circuit, phases: np.ndarray) -> Circuit:
     angles = -2 * walsh_hadamard(phases)
     circuit.globalphase(-float(angles[0]) / 2)
     for target in range(circuit.num_qubits):
-        masks = [k ^ k >> 1 for k in range(1 << target)]
-        last = 0
-        for mask in [m for m in masks if abs(angles[m | 1 << target]) > 1e-13]:
-            _add_bits(circuit, last ^ mask, target).rz(float(angles[mask | 1 << target]), target)
+        gray_rotations(circuit, "rz", angles[1 << target : 2 << target], 0, target)
+    return circuit
+
+
+def gray_rotations(
+    circuit: Circuit, name: str, angles: np.ndarray, first: int, target: int
+) -> None:
+    """For all m, rotate the target by angles[m] with its bit added to the bits of m.
+
+    Bit k of m is qubit first + k. Numbers m follow the code of Gray: one CX leads to the next.
+    """
+
+    def add(mask: int) -> None:
+        for k in range(mask.bit_length()):
+            if mask >> k & 1:
+                circuit.cx(first + k, target)
+
+    last = 0
+    for mask in (k ^ k >> 1 for k in range(len(angles))):
+        if abs(angles[mask]) > 1e-13:
+            add(last ^ mask)
+            circuit.append(name, target, [float(angles[mask])])
             last = mask
-        _add_bits(circuit, last, target)
-    return circuit
-
-
-def _add_bits(circuit: Circuit, mask: int, target: int) -> Circuit:
-    """CX onto the target from every qubit of the mask."""
-    for q in range(target):
-        if mask >> q & 1:
-            circuit.cx(q, target)
-    return circuit
+    add(last)
 
 
 # --- Permutations ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from qsim.errors import UsageError
+from qsim.parameters import whole
 from qsim.trig import PAULI, TrigMatrix, constant, control, phase, rotation, scalar
 
 if TYPE_CHECKING:
@@ -129,9 +130,9 @@ def check_state(state: int | str | None, count: int) -> int:
     """
     if state is None:
         return (1 << count) - 1
-    fits = len(state) == count and not set(state) - set("01") if isinstance(state, str) else True
-    number = int(state, 2) if isinstance(state, str) and fits and state else state
-    if not fits or not isinstance(number, int) or not 0 <= number < 1 << count:
+    fits = not isinstance(state, str) or (len(state) == count and not set(state) - set("01"))
+    number = int(f"0{state}", 2) if isinstance(state, str) and fits else whole(state)
+    if not fits or number is None or not 0 <= number < 1 << count:
         raise UsageError(
             f"the control state of {count} controls is a number from 0 to {(1 << count) - 1} "
             f"or a string of {count} bits, not {state!r}"
@@ -151,12 +152,13 @@ def controlled(gate: str | Gate, count: int = 1, ctrl_state: int | str | None = 
     Raises:
         UsageError: for an unknown gate, no control, or a state that does not fit.
     """
-    if not isinstance(count, int) or count < 1:
+    number = whole(count)
+    if number is None or number < 1:
         raise UsageError(f"a controlled gate has one control or more, not {count!r}")
     record = gate if isinstance(gate, Gate) else find_gate(gate)
     if record.name == "barrier":
         raise UsageError("a barrier takes no controls: it does nothing")
-    return _controlled(record, count, check_state(ctrl_state, count))
+    return _controlled(record, number, check_state(ctrl_state, number))
 
 
 def _controlled(gate: Gate, count: int, state: int) -> Gate:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
-from qsim.families import MAX_UNITARY, walsh_hadamard
+from qsim.families import MAX_UNITARY, gray_rotations, walsh_hadamard
 from qsim.gates import GATES, Gate, find_gate
 from qsim.observables import PauliString
-from qsim.parameters import Angle, _whole, as_angle, derived
+from qsim.parameters import Angle, as_angle, derived, whole
 
 Terms: TypeAlias = Sequence[tuple[Any, PauliString]]
 
@@ -55,7 +55,7 @@ def evolve(
     """
     where = range(circuit.num_qubits) if qubits is None else qubits
     terms = _terms_of(hamiltonian, len(where))
-    count = _whole(steps)
+    count = whole(steps)
     if count is None or count < 1:
         raise UsageError(f"time evolution takes 1 step or more, not {steps!r}")
     if order == "exact":
@@ -242,28 +242,11 @@ def state_preparation(amplitudes: Any) -> Circuit:
     circuit = Circuit(num_qubits)
     for target in reversed(range(num_qubits)):
         halves = np.linalg.norm(vector.reshape(-1, 2, 1 << target), axis=2)
-        _multiplexed_ry(circuit, 2 * np.arctan2(halves[:, 1], halves[:, 0]), target)
+        angles = walsh_hadamard(2 * np.arctan2(halves[:, 1], halves[:, 0]))
+        gray_rotations(circuit, "ry", angles, target + 1, target)
     phases = np.angle(vector)
     if np.abs(phases).max() > 1e-14:
         circuit.diagonal(np.exp(1j * phases))
-    return circuit
-
-
-def _multiplexed_ry(circuit: Circuit, angles: np.ndarray, target: int) -> None:
-    """RY(angles[b]) on the target, where b is the number that the qubits above it hold."""
-    turned, last = walsh_hadamard(angles), 0
-    for k in range(len(turned)):
-        mask = k ^ k >> 1
-        if abs(turned[mask]) > 1e-14:
-            _add_bits(circuit, last ^ mask, target).ry(float(turned[mask]), target)
-            last = mask
-    _add_bits(circuit, last, target)
-
-
-def _add_bits(circuit: Circuit, mask: int, target: int) -> Circuit:
-    for bit in range(mask.bit_length()):
-        if mask >> bit & 1:
-            circuit.cx(target + 1 + bit, target)
     return circuit
 
 
@@ -289,7 +272,7 @@ def random_circuit(
         UsageError: for an unknown gate, none that fits, or a negative depth.
     """
     chosen = list(GATES.values()) if gates is None else [_record(gate) for gate in gates]
-    circuit, layers = Circuit(num_qubits), _whole(depth)
+    circuit, layers = Circuit(num_qubits), whole(depth)
     fitting = [gate for gate in chosen if gate.num_qubits <= num_qubits]
     if layers is None or layers < 0:
         raise UsageError(f"a random circuit has 0 layers or more, not {depth!r}")

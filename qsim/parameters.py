@@ -56,7 +56,7 @@ class _Arithmetic:
         return self * (1 / divisor)
 
     def __pow__(self, exponent: int) -> Any:
-        count = _whole(exponent)
+        count = whole(exponent)
         if count is None or count < 1:
             raise UsageError(f"a power of an angle is a whole number from 1 on, not {exponent!r}")
         return math.prod([self] * (count - 1), start=self)
@@ -234,7 +234,7 @@ def _tensor_angle(value: Tensor, where: str) -> Expression:
 # --- Polynomials ----------------------------------------------------------------------------------
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
     """A Python int of any whole number, None of anything else."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return None
@@ -258,7 +258,7 @@ def _factor(number: float) -> str:
 def _symbol(source: str, position: int) -> Symbol:
     if type(position) is int and position >= 0:
         return _kept(source, position)
-    number = _whole(position)
+    number = whole(position)
     if number is None or number < 0:
         raise UsageError(f"a {source} index is a whole number from 0 on, not {position!r}")
     return _kept(source, number)

@@ -382,6 +382,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "negative qubit": (lambda: Circuit(2).h(-1), "h on qubit -1: .* 2 qubits has qubits 0 to 1"),
     "qubit too high": (lambda: Circuit(2).cx(0, 2), "cx on qubit 2: .* has qubits 0 to 1"),
     "qubit is a float": (lambda: Circuit(2).h(0.0), "h on qubit 0.0"),  # type: ignore[arg-type]
+    "qubit is a list": (lambda: Circuit(2).append("cx", [[0], [1]]), r"cx on qubit \[0\]"),  # type: ignore[list-item]
     "qubit repeated": (lambda: Circuit(2).cx(1, 1), r"2 different qubits, not \(1, 1\)"),
     "too few qubits": (lambda: Circuit(2).cx(1), "cx acts on 2 qubits, not 1"),
     "too many qubits": (lambda: Circuit(2).h(0, 1), "h acts on 1 qubits?, not 2"),

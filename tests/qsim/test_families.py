@@ -356,6 +356,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "state too high": (lambda: controlled("x", 2, 4), "from 0 to 3 or a string of 2 bits, not 4"),
     "state too short": (lambda: controlled("x", 2, "1"), "string of 2 bits, not '1'"),
     "state of letters": (lambda: controlled("x", 2, "1a"), "string of 2 bits, not '1a'"),
+    "state without controls": (lambda: Circuit(2).mcx([], 0, ctrl_state=1), "state of 0 controls"),
     "unknown gate": (lambda: Circuit(3).controlled("xyz", 0, 1), "no gate 'xyz'"),
     "repeated qubit": (lambda: Circuit(3).mcx([0, 1], 1), r"3 different qubits, not \(0, 1, 1\)"),
     "qubits unsaid": (lambda: Circuit(3).pauli_rotation(1, "XX"), "which 2 of the 3 qubits"),

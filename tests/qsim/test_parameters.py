@@ -184,6 +184,23 @@ def test_one_column_for_equal_expressions() -> None:
     assert weights.shape == (3,)
 
 
+@pytest.mark.parametrize("shape", [[], [3]])
+def test_tensors_stand_on_either_side(shape: list[int]) -> None:
+    tensor = torch.rand(shape, dtype=torch.float64).requires_grad_()
+    weights = double(0.3)
+    for angle, expected in [
+        (tensor * Weight(0), tensor * 0.3),
+        (Weight(0) + tensor, tensor + 0.3),
+        (tensor - A, tensor - 0.2),
+        (A - tensor + 1, 1.2 - tensor),
+        (Weight(0) / 2 - A * tensor, 0.15 - 0.2 * tensor),
+    ]:
+        circuit = Circuit(1, num_weights=1).ry(angle, 0)
+        values = dict.fromkeys(circuit.parameters, 0.2)
+        found = expval(circuit, None, weights, values=values)
+        torch.testing.assert_close(found[..., 0], torch.cos(expected))
+
+
 # --- Circuits with them ---------------------------------------------------------------------------
 
 
