@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.columns import Values, resolve, tensors_of
 from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
 from qsim.observables import PauliString, check_observables
@@ -25,6 +26,7 @@ def expval(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
+    values: Values | None = None,
     engine: str = "auto",
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -35,6 +37,7 @@ def expval(
         observables: Pauli strings; Z on every qubit by default.
         weights: the circuit's weights in radians, [num_weights] or [batch, num_weights].
         inputs: the circuit's inputs in radians, [batch, num_inputs] or [num_inputs].
+        values: named parameters by name: numbers, or tensors that are scalars or [batch].
         engine: "auto", "cpu" or "reference".
         dtype: torch.complex64 or torch.complex128; by default what the weights and inputs have.
 
@@ -47,9 +50,9 @@ def expval(
             states beyond the memory, an unknown engine, or observables of another size.
     """
     measured = check_observables(observables, circuit.num_qubits)
-    call = _prepare(circuit, weights, inputs, engine, dtype)
-    values = call.engine.expval(circuit, measured, call.weights, call.inputs, call.batch)
-    return values if call.batched else values[0]
+    call = _prepare(circuit, weights, inputs, values, engine, dtype)
+    found = call.engine.expval(call.circuit, measured, call.weights, call.inputs, call.batch)
+    return found if call.batched else found[0]
 
 
 def state(
@@ -57,6 +60,7 @@ def state(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
+    values: Values | None = None,
     engine: str = "auto",
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -64,8 +68,8 @@ def state(
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    call = _prepare(circuit, weights, inputs, engine, dtype)
-    psi = call.engine.state(circuit, call.weights, call.inputs, call.batch)
+    call = _prepare(circuit, weights, inputs, values, engine, dtype)
+    psi = call.engine.state(call.circuit, call.weights, call.inputs, call.batch)
     return psi if call.batched else psi[0]
 
 
@@ -74,15 +78,17 @@ def probabilities(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
+    values: Values | None = None,
     engine: str = "auto",
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Probabilities of basis states: real [batch, 2**n], or [2**n] without a batch dimension."""
-    psi = state(circuit, weights, inputs, engine=engine, dtype=dtype)
+    psi = state(circuit, weights, inputs, values=values, engine=engine, dtype=dtype)
     return psi.real**2 + psi.imag**2
 
 
 class _Call(NamedTuple):
+    circuit: Circuit
     engine: Engine
     weights: Tensor
     inputs: Tensor
@@ -94,6 +100,7 @@ def _prepare(
     circuit: Circuit,
     weights: Tensor | None,
     inputs: Tensor | None,
+    values: Values | None,
     engine: str,
     dtype: torch.dtype | None,
 ) -> _Call:
@@ -106,19 +113,27 @@ def _prepare(
     for name, size in sizes.items():
         if name not in tensors and size:
             raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
-    real, device = _common(tensors, dtype)
+    extra = tensors_of(circuit, values) if circuit.expressions or values else {}
+    real, device = _common({**tensors, **extra}, dtype)
     ready = {
         name: tensors[name].to(real)
         if name in tensors
         else torch.zeros(0, dtype=real, device=device)
         for name in sizes
     }
+    circuit, *columns = resolve(circuit, ready["weights"], ready["inputs"], values)
+    ready = dict(zip(ready, columns, strict=True))
     batch, batched = _batch(ready)
     if device.type == "cpu":
         _check_finite(tensors)
         _check_memory(circuit.num_qubits, batch, 2 * real.itemsize)
     return _Call(
-        select_engine(engine, device.type), ready["weights"], ready["inputs"], batch, batched
+        circuit,
+        select_engine(engine, device.type),
+        ready["weights"],
+        ready["inputs"],
+        batch,
+        batched,
     )
 
 
@@ -163,7 +178,7 @@ def _common(
     devices = {tensor.device for tensor in tensors.values()}
     if len(devices) > 1:
         raise UsageError(
-            f"weights and inputs are on different devices: {sorted(map(str, devices))}"
+            f"{' and '.join(tensors)} are on different devices: {sorted(map(str, devices))}"
         )
     if dtype is not None and dtype not in _REAL:
         raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from qsim import _native
 from qsim.circuit import Circuit, Symbol
-from qsim.gates import GATES
+from qsim.gates import GATES, Gate
 from qsim.observables import PauliString
 from qsim.plan.lowering import elementary_gates, elementary_row, gate_row
 
@@ -20,7 +20,9 @@ class Program:
 
     def __init__(self, circuit: Circuit) -> None:
         operations = circuit.operations
-        ids = _gate_ids()
+        ids = dict(_gate_ids())
+        own = [gate for gate in dict.fromkeys(op.gate for op in operations) if gate not in ids]
+        ids.update({gate: len(ids) + k for k, gate in enumerate(own)})
         angles = [
             (_SOURCES[p.source], p.index, p.scale, p.offset)
             if isinstance(p, Symbol)
@@ -33,9 +35,9 @@ class Program:
         )
         self.native = _native.Program(
             _gate_table(),
-            [],
+            [gate_row(gate) for gate in own],
             circuit.num_qubits,
-            [ids[operation.gate.name] for operation in operations],
+            [ids[operation.gate] for operation in operations],
             [qubit for operation in operations for qubit in operation.qubits],
             sources,
             indices,
@@ -65,8 +67,8 @@ def program_of(circuit: Circuit) -> Program:
 
 
 @cache
-def _gate_ids() -> dict[str, int]:
-    return {name: number for number, name in enumerate(GATES)}
+def _gate_ids() -> dict[Gate, int]:
+    return {gate: number for number, gate in enumerate(GATES.values())}
 
 
 @cache

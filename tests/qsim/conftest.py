@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from qsim import GATES, Circuit, Gate, Input, PauliString, Symbol, Weight
+from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
+from qsim.trig import PAULI
 
 # The same examples in every run: what fails here fails everywhere.
 settings.register_profile("qsim", deadline=None, derandomize=True, database=None)
@@ -101,3 +104,90 @@ def tensors() -> Callable[..., st.SearchStrategy[tuple[Tensor, Tensor]]]:
 def observables() -> Callable[..., st.SearchStrategy[list[PauliString]]]:
     """observables(num_qubits) -> strategy."""
     return _observables
+
+
+# --- Matrices in numpy, entry by entry: what gates and lowering are compared with -----------------
+
+
+class Oracle:
+    """Slow and plain matrices of gates, circuits and steps; a first qubit is the lowest bit."""
+
+    @staticmethod
+    def unitary_of(circuit: Circuit) -> np.ndarray:
+        """Matrix of a circuit of numbers, multiplied out from the gates' matrices in numpy."""
+        total = np.eye(2**circuit.num_qubits, dtype=complex)
+        for gate, qubits, params in circuit.operations:
+            total = Oracle.embed(gate.unitary.at(*params), qubits, circuit.num_qubits) @ total
+        return total
+
+    @staticmethod
+    def embed(matrix: np.ndarray, qubits: Sequence[int], num_qubits: int) -> np.ndarray:
+        """The matrix on these qubits (first = least significant) among all."""
+        columns = np.arange(2**num_qubits)
+        full = np.zeros([2**num_qubits] * 2, dtype=complex)
+        local = sum((columns >> q & 1) << k for k, q in enumerate(qubits))
+        kept = columns & ~sum(1 << q for q in qubits)
+        for row in range(2 ** len(qubits)):
+            target = kept | sum((row >> k & 1) << q for k, q in enumerate(qubits))
+            full[target, columns] += matrix[row, local]
+        return full
+
+    @staticmethod
+    def controlled(matrix: np.ndarray, count: int, state: int = -1) -> np.ndarray:
+        """Controls first; they act on the bits `state`, all 1 by default."""
+        full = np.eye(len(matrix) << count, dtype=complex)
+        active = [(k << count) + state % (1 << count) for k in range(len(matrix))]
+        full[np.ix_(active, active)] = matrix
+        return full
+
+    @staticmethod
+    def lowered(gate: Gate, angles: Sequence[float]) -> np.ndarray:
+        """The matrix that the steps of a gate multiply out to."""
+        total = np.eye(2**gate.num_qubits, dtype=complex)
+        for step in lower(gate):
+            matrix = Oracle.step_matrix(step, angles)
+            qubits = step.qubits or (*step.controls, step.target)
+            total = Oracle.embed(matrix, qubits, gate.num_qubits) @ total
+        return total
+
+    @staticmethod
+    def step_matrix(step: Step, angles: Sequence[float]) -> np.ndarray:
+        """A step's matrix on its controls and target, or on its qubits."""
+        if step.kind is StepKind.MATRIX:
+            assert not step.controls
+            assert step.target == -1
+            assert step.matrix is not None
+            assert len(step.matrix) == 2 ** len(step.qubits) > 2
+            return step.matrix
+        assert step.qubits == ()
+        if step.kind is StepKind.SWAP:
+            return np.eye(4)[[0, 2, 1, 3]].astype(complex)
+        count = len(step.controls)
+        if step.kind is StepKind.FACTOR:
+            return Oracle.controlled(Oracle.factor_matrix(step, angles), count)
+        assert count == (step.kind is StepKind.CX)
+        return Oracle.controlled(PAULI["X"], count)
+
+    @staticmethod
+    def factor_matrix(step: Step, angles: Sequence[float]) -> np.ndarray:
+        """A factor's 2x2 matrix, from the numbers that the planner gets."""
+        if step.matrix is not None:
+            assert step.elementary == -1
+            assert step.matrix.shape == (2, 2)
+            return step.matrix
+        gate, angle = elementary_gates()[step.elementary], step.angle
+        frequencies, projectors, diagonal, real = elementary_row(gate)
+        number = (
+            angle.scale * angles[angle.index] + angle.offset if isinstance(angle, Symbol) else angle
+        )
+        terms = np.array(projectors).reshape(2, 2, 2)
+        matrix = sum(np.exp(1j * f * number) * t for f, t in zip(frequencies, terms, strict=True))
+        assert not diagonal or abs(matrix[0, 1]) + abs(matrix[1, 0]) < 1e-14
+        assert not real or np.abs(matrix.imag).max() < 1e-14
+        return np.asarray(matrix)
+
+
+@pytest.fixture(scope="session")
+def oracle() -> type[Oracle]:
+    """Matrices in numpy."""
+    return Oracle
