@@ -22,18 +22,27 @@ class ReferenceEngine:
         weights: Tensor,
         inputs: Tensor,
         batch: int,
+        initial: Tensor | None = None,
     ) -> Tensor:
-        psi = self.state(circuit, weights, inputs, batch)
+        psi = self.state(circuit, weights, inputs, batch, initial)
         if not observables:
             return psi.real.new_zeros(batch, 0)
         return torch.stack([(psi.conj() * apply_pauli(p, psi)).sum(1).real for p in observables], 1)
 
-    def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
+    def state(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+        initial: Tensor | None = None,
+    ) -> Tensor:
         n = circuit.num_qubits
-        dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
-        start = torch.zeros(batch, 2**n, dtype=dtype, device=weights.device)
-        start[:, 0] = 1
-        psi = start.view([batch, *[2] * n])
+        if initial is None:
+            dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
+            initial = torch.zeros(2**n, dtype=dtype, device=weights.device)
+            initial[0] = 1
+        psi = initial.expand(batch, 2**n).reshape([batch, *[2] * n])
         for gate, qubits, params in circuit.operations:
             angles = [_value(p, weights, inputs) for p in params]
             psi = apply_gate(gate, angles, psi, qubits)
