@@ -53,62 +53,86 @@ struct Paulis {
         for (int64_t chunk = begin; chunk < end; chunk += kChunk) {
             for (const PauliGroup* g = view.groups; g != view.groups + view.num_groups; ++g) {
                 const Where where(view, *g, chunk);
+                const bool even = has(view, *g, 0), odd = has(view, *g, 1);
+                // p and p ^ x have the same part in a string's value: one of two chunks will do.
+                const bool halved = where.partner != chunk && !(even && odd);
+                if (halved && where.partner < chunk) continue;
+                const T factor = halved ? T(2) : T(1);
                 if (g->end - g->begin < kWorthATransform) {
                     for (int64_t k = g->begin; k < g->end; ++k) {
-                        overlaps(view, *g, k, k + 1, where, psi, products);
-                        alternate(view, view.paulis[k], where, products, totals + k * W);
+                        const auto loop =
+                            view.paulis[k].num_y & 1 ? add_value<true> : add_value<false>;
+                        loop(view, *g, view.paulis[k], where, psi, factor, totals + k * W);
                     }
                 } else {
-                    overlaps(view, *g, g->begin, g->end, where, psi, products);
+                    overlaps(view, *g, even, odd, where, psi, products);
                     walsh_hadamard(where.bits, products, W);
                     for (int64_t k = g->begin; k < g->end; ++k)
-                        pick(view, view.paulis[k], where, products, totals + k * W);
+                        pick(view, view.paulis[k], where, products, factor, totals + k * W);
                 }
             }
         }
     }
 
-    // Re (even number of Y) or -Im (odd) of conj(psi[p ^ x]) psi[p]. Strings of both kinds take the
-    // sum: whichever is not meant cancels between p and p ^ x.
-    static void overlaps(const View<T>& view, const PauliGroup& group, int64_t begin, int64_t end,
+    // Whether a string of the group has an odd (or even) number of Y.
+    static bool has(const View<T>& view, const PauliGroup& group, int odd) {
+        for (int64_t k = group.begin; k < group.end; ++k) {
+            if ((view.paulis[k].num_y & 1) == odd) return true;
+        }
+        return false;
+    }
+
+    // Re (even number of Y) or -Im (odd) of conj(psi[p ^ x]) psi[p].
+    template <bool ODD>
+    QSIM_INLINE static V overlap(const V& to_re, const V& to_im, const V& re, const V& im) {
+        return ODD ? to_im * re - to_re * im : to_re * re + to_im * im;
+    }
+
+    template <bool ODD>
+    static void add_value(const View<T>& view, const PauliGroup& group, const Pauli& pauli,
+                          const Where& where, const T* psi, T factor, double* total) {
+        const Partner<T, true> partner(Matrices<T>::lane_distance(view, group.x));
+        for (int c = 0; c < C; ++c) {
+            V sum{};
+            for (int64_t j = 0; j < where.size(); ++j) {
+                const T *from = psi + 2 * W * (where.begin + j) + c * N, *to = where.other(psi, j);
+                const V product = overlap<ODD>(partner.read(to, c), partner.read(to + W, c),
+                                               load<V>(from), load<V>(from + W));
+                sum += sign(row(view, pauli), where.begin + j) * product;
+            }
+            add(sum, factor, total + c * N);
+        }
+    }
+
+    // Strings of both kinds take the sum: whichever is not meant cancels between p and p ^ x.
+    static void overlaps(const View<T>& view, const PauliGroup& group, bool even, bool odd,
                          const Where& where, const T* psi, T* products) {
         const Partner<T, true> partner(Matrices<T>::lane_distance(view, group.x));
-        T even = 0, odd = 0;
-        for (int64_t k = begin; k < end; ++k) (view.paulis[k].num_y & 1 ? odd : even) = 1;
         for (int c = 0; c < C; ++c) {
             for (int64_t j = 0; j < where.size(); ++j) {
-                const T* from = psi + 2 * W * (where.begin + j) + c * N;
-                const T* other = where.other(psi, j);
+                const T *from = psi + 2 * W * (where.begin + j) + c * N, *to = where.other(psi, j);
                 const V re = load<V>(from), im = load<V>(from + W);
-                const V to_re = partner.read(other, c), to_im = partner.read(other + W, c);
-                store(products + j * W + c * N,
-                      even * (to_re * re + to_im * im) + odd * (to_im * re - to_re * im));
+                const V to_re = partner.read(to, c), to_im = partner.read(to + W, c);
+                V sum{};
+                if (even) sum += overlap<false>(to_re, to_im, re, im);
+                if (odd) sum += overlap<true>(to_re, to_im, re, im);
+                store(products + j * W + c * N, sum);
             }
         }
     }
 
-    static void alternate(const View<T>& view, const Pauli& pauli, const Where& where,
-                          const T* products, double* total) {
-        for (int c = 0; c < C; ++c) {
-            V sum{};
-            for (int64_t j = 0; j < where.size(); ++j)
-                sum += sign(row(view, pauli), where.begin + j) * load<V>(products + j * W + c * N);
-            add(sum, T(1), total + c * N);
-        }
-    }
-
     static void pick(const View<T>& view, const Pauli& pauli, const Where& where, const T* products,
-                     double* total) {
+                     T factor, double* total) {
         const uint64_t local = row(view, pauli) & where.mask;
         for (int c = 0; c < C; ++c) {
             add(load<V>(products + static_cast<int64_t>(local) * W + c * N),
-                sign(row(view, pauli), where.begin), total + c * N);
+                factor * sign(row(view, pauli), where.begin), total + c * N);
         }
     }
 
     // A long sum of small terms would lose them in single precision.
-    static void add(const V& values, T sign, double* total) {
-        for (int l = 0; l < N; ++l) total[l] += static_cast<double>(sign * values[l]);
+    static void add(const V& values, T factor, double* total) {
+        for (int l = 0; l < N; ++l) total[l] += static_cast<double>(factor * values[l]);
     }
 
     // --- lambda = sum over paulis of weights P psi; the weights know of i^2 and of lanes ---
@@ -121,18 +145,38 @@ struct Paulis {
             std::fill(lambda + 2 * W * chunk, lambda + 2 * W * (chunk + size), T(0));
             for (const PauliGroup* g = view.groups; g != view.groups + view.num_groups; ++g) {
                 const Where where(view, *g, chunk);
-                bool some[2] = {false, false};
-                for (int64_t k = g->begin; k < g->end; ++k) some[view.paulis[k].num_y & 1] = true;
-                for (int odd = 0; odd < 2; ++odd) {
-                    if (some[odd]) collect(view, *g, where, odd, weights, factors[odd]);
+                if (g->end - g->begin < kWorthATransform) {
+                    for (int64_t k = g->begin; k < g->end; ++k) {
+                        const auto loop = view.paulis[k].num_y & 1 ? add_one<true> : add_one<false>;
+                        loop(view, *g, view.paulis[k], where, psi, weights + k * W, lambda);
+                    }
+                    continue;
                 }
-                if (some[0] && some[1]) {
-                    add_products<true, true>(view, *g, where, psi, factors, lambda);
-                } else if (some[0]) {
-                    add_products<true, false>(view, *g, where, psi, factors, lambda);
-                } else {
-                    add_products<false, true>(view, *g, where, psi, factors, lambda);
-                }
+                const bool even = has(view, *g, 0), odd = has(view, *g, 1);
+                if (even) collect(view, *g, where, 0, weights, factors[0]);
+                if (odd) collect(view, *g, where, 1, weights, factors[1]);
+                const auto loop = !odd    ? add_products<true, false>
+                                  : !even ? add_products<false, true>
+                                          : add_products<true, true>;
+                loop(view, *g, where, psi, factors, lambda);
+            }
+        }
+    }
+
+    template <bool ODD>
+    static void add_one(const View<T>& view, const PauliGroup& group, const Pauli& pauli,
+                        const Where& where, const T* psi, const T* weights, T* lambda) {
+        const Partner<T, true> partner(Matrices<T>::lane_distance(view, group.x));
+        for (int c = 0; c < C; ++c) {
+            const V weight = partner.read(weights, c);
+            for (int64_t j = 0; j < where.size(); ++j) {
+                const T* from = where.other(psi, j);
+                T* to = lambda + 2 * W * (where.begin + j) + c * N;
+                const V factor =
+                    weight * sign(row(view, pauli), where.partner + (j ^ where.within));
+                const V re = partner.read(from, c), im = partner.read(from + W, c);
+                store(to, load<V>(to) + (ODD ? -factor * im : factor * re));
+                store(to + W, load<V>(to + W) + (ODD ? factor * re : factor * im));
             }
         }
     }
@@ -140,21 +184,15 @@ struct Paulis {
     // What the strings with an even or odd number of Y multiply the partners' vectors with.
     static void collect(const View<T>& view, const PauliGroup& group, const Where& where, int odd,
                         const T* weights, T* factors) {
-        const bool transform = group.end - group.begin >= kWorthATransform;
         std::fill(factors, factors + where.size() * W, T(0));
         for (int64_t k = group.begin; k < group.end; ++k) {
             const Pauli& pauli = view.paulis[k];
             if ((pauli.num_y & 1) != odd) continue;
             const uint64_t z = row(view, pauli);
-            if (transform) {
-                add_weight(weights + k * W, sign(z, where.partner),
-                           factors + static_cast<int64_t>(z & where.mask) * W);
-            } else {
-                for (int64_t j = 0; j < where.size(); ++j)
-                    add_weight(weights + k * W, sign(z, where.partner + j), factors + j * W);
-            }
+            add_weight(weights + k * W, sign(z, where.partner),
+                       factors + static_cast<int64_t>(z & where.mask) * W);
         }
-        if (transform) walsh_hadamard(where.bits, factors, W);
+        walsh_hadamard(where.bits, factors, W);
     }
 
     static void add_weight(const T* weights, T sign, T* factors) {
