@@ -12,7 +12,6 @@ from qsim.observables import PauliString
 from qsim.plan.lowering import elementary_gates, elementary_row, gate_row
 
 _SOURCES = {"weight": 0, "input": 1}
-_CONSTANT = (-1, 0, 0.0)
 
 
 class Program:
@@ -20,29 +19,25 @@ class Program:
 
     def __init__(self, circuit: Circuit) -> None:
         operations = circuit.operations
-        ids = dict(_gate_ids())
-        own = [gate for gate in dict.fromkeys(op.gate for op in operations) if gate not in ids]
-        ids.update({gate: len(ids) + k for k, gate in enumerate(own)})
-        angles = [
-            (_SOURCES[p.source], p.index, p.scale, p.offset)
-            if isinstance(p, Symbol)
-            else (*_CONSTANT, p)
-            for operation in operations
-            for p in operation.params
+        table, own = _gate_numbers(), dict[Gate, int]()
+        numbers = []
+        for gate, _, _ in operations:
+            number = table.get(id(gate), -1)
+            numbers.append(own.setdefault(gate, len(table) + len(own)) if number < 0 else number)
+        angles = [angle for operation in operations for angle in operation.params]
+        rows = [
+            (_SOURCES[a.source], a.index, a.scale, a.offset)
+            if a.__class__ is Symbol
+            else (-1, 0, 0.0, a)
+            for a in angles
         ]
-        sources, indices, scales, offsets = (
-            zip(*angles, strict=True) if angles else ((), (), (), ())
-        )
         self.native = _native.Program(
             _gate_table(),
             [gate_row(gate) for gate in own],
             circuit.num_qubits,
-            [ids[operation.gate] for operation in operations],
+            numbers,
             [qubit for operation in operations for qubit in operation.qubits],
-            sources,
-            indices,
-            scales,
-            offsets,
+            rows,
         )
         self._measurements: dict[tuple[PauliString, ...], Any] = {}
 
@@ -67,8 +62,9 @@ def program_of(circuit: Circuit) -> Program:
 
 
 @cache
-def _gate_ids() -> dict[Gate, int]:
-    return {gate: number for number, gate in enumerate(GATES.values())}
+def _gate_numbers() -> dict[int, int]:
+    """The number of each gate of the table, by its id: such gates are single objects."""
+    return {id(gate): number for number, gate in enumerate(GATES.values())}
 
 
 @cache

@@ -139,6 +139,11 @@ class Ordering {
 
     void emit_phases() {
         if (waiting_.empty()) return;
+        if (waiting_.size() == 1 && waiting_[0].part == kWhole) {  // no table for one matrix
+            operations.push_back({kSolos, kDiagonal, waiting_[0].item, -1, {}, 0, 0});
+            waiting_.clear();
+            return;
+        }
         const auto begin = static_cast<int32_t>(schedule_.terms.size());
         schedule_.terms.insert(schedule_.terms.end(), waiting_.begin(), waiting_.end());
         schedule_.layers.push_back({begin, static_cast<int32_t>(schedule_.terms.size())});

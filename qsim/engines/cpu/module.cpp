@@ -25,6 +25,9 @@ using StepRow =
     std::tuple<std::vector<int32_t>, double, double, std::vector<int32_t>, std::vector<Complex>>;
 using GateRow = std::tuple<int32_t, int32_t, std::vector<StepRow>>;
 
+// source, index, scale, offset
+using AngleRow = std::tuple<int32_t, int32_t, double, double>;
+
 LoweredGate make_gate(const GateRow& row) {
     const auto& [num_qubits, num_params, steps] = row;
     LoweredGate gate{num_qubits, num_params, {}};
@@ -49,12 +52,10 @@ GateTable make_table(const std::vector<ElementaryRow>& elementary,
 
 Program* make_program(const GateTable& table, const std::vector<GateRow>& own_rows, int num_qubits,
                       const std::vector<int32_t>& gates, const std::vector<int32_t>& qubits,
-                      const std::vector<int32_t>& sources, const std::vector<int32_t>& indices,
-                      const std::vector<double>& scales, const std::vector<double>& offsets) {
-    std::vector<Angle> angles(sources.size());
-    for (size_t k = 0; k < angles.size(); ++k) {
-        angles[k] = {sources[k], indices.at(k), scales.at(k), offsets.at(k)};
-    }
+                      const std::vector<AngleRow>& rows) {
+    std::vector<Angle> angles;
+    for (const auto& [source, index, scale, offset] : rows)
+        angles.push_back({source, index, scale, offset});
     std::vector<LoweredGate> own;
     for (const GateRow& row : own_rows) own.push_back(make_gate(row));
     size_t num_qubits_read = 0, num_angles_read = 0;
