@@ -7,9 +7,12 @@ import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
+from scipy.stats import unitary_group
 from torch import Tensor
 
 from qsim import GATES, Circuit, Gate, Input, PauliString, Symbol, Weight
+from qsim.families import diagonal, pauli_rotation, unitary
+from qsim.gates import controlled
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
 from qsim.trig import PAULI
 
@@ -43,11 +46,12 @@ def _circuits(
     min_steps: int = 0,
     max_steps: int = 20,
     names: tuple[str, ...] = tuple(GATES),
+    any_size: bool = False,
 ) -> Circuit:
     """Circuits with all kinds of angles on NUM_SYMBOLS weights and as many inputs.
 
     A step is a gate anywhere, or a one-qubit gate on every qubit: engines treat neighbours that
-    commute together.
+    commute together. With `any_size`, it may be one of the gates that are not in the table.
     """
     num_qubits = draw(st.integers(min_qubits, max_qubits))
     circuit = Circuit(num_qubits, NUM_SYMBOLS, NUM_SYMBOLS)
@@ -60,6 +64,8 @@ def _circuits(
                 _append(draw, circuit, gate, [qubit])
             continue
         gate = draw(st.sampled_from(fitting))
+        if any_size and draw(st.booleans()):
+            gate = draw(_gates_of_any_size(num_qubits))
         places = st.lists(
             st.integers(0, num_qubits - 1),
             min_size=gate.num_qubits,
@@ -68,6 +74,21 @@ def _circuits(
         )
         _append(draw, circuit, gate, draw(places))
     return circuit
+
+
+@st.composite
+def _gates_of_any_size(draw: st.DrawFn, num_qubits: int) -> Gate:
+    size = draw(st.integers(1, num_qubits))
+    kind = draw(st.sampled_from(["controlled", "rotation", "unitary", "diagonal"]))
+    if kind == "rotation":
+        return pauli_rotation(draw(st.text("IXYZ", min_size=size, max_size=size)))
+    if kind == "controlled" and size > 1:
+        base = draw(st.sampled_from(["x", "ry", "u3", "p", "h"]))
+        return controlled(base, size - 1, draw(st.integers(0, 2 ** (size - 1) - 1)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**31)))
+    if kind == "diagonal":
+        return diagonal(np.exp(1j * generator.uniform(-3, 3, 2**size)))
+    return unitary(unitary_group.rvs(2 ** min(size, 3), random_state=generator))
 
 
 @st.composite
