@@ -1,76 +1,131 @@
-"""Run circuits: expectation values, states, probabilities."""
+"""Run circuits: one function for each result, each a thin use of `run`."""
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
-from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
-from qsim.observables import PauliString, check_observables
-
-_SURELY_FITS = 2**28  # bytes
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+from qsim.gradients.rules import Rule, find_rule
+from qsim.gradients.shifted import evaluated
+from qsim.observables import Observables, check_observables
+from qsim.prepare import Options, prepare
+from qsim.results import State, combine, layout
+from qsim.sampling import Generator, check_generator, check_shots
 
 
 def expval(
     circuit: Circuit,
-    observables: Iterable[PauliString] | None = None,
+    observables: Observables = None,
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
-    values: Values | None = None,
-    engine: str = "auto",
-    dtype: torch.dtype | None = None,
+    shots: int | None = None,
+    generator: Generator = None,
+    gradient: str | Rule = "adjoint",
+    **options: Unpack[Options],
 ) -> Tensor:
-    """Expectation values of Pauli strings after the circuit, starting from |0...0>.
+    """Expectation values of Pauli strings and sums after the circuit.
 
     Args:
         circuit: the circuit.
-        observables: Pauli strings; Z on every qubit by default.
+        observables: PauliString and PauliSum in any mixture; Z on every qubit by default.
         weights: the circuit's weights in radians, [num_weights] or [batch, num_weights].
         inputs: the circuit's inputs in radians, [batch, num_inputs] or [num_inputs].
-        values: named parameters by name: numbers, or tensors that are scalars or [batch].
-        engine: "auto", "cpu" or "reference".
-        dtype: torch.complex64 or torch.complex128; by default what the weights and inputs have.
+        shots: estimate the values from that many shots for each set of strings that commute qubit
+            by qubit; exact by default.
+        generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
+        gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
+            `qsim.gradients.rules`; with shots any but "adjoint".
+        options: values, initial_state, engine, dtype; see `qsim.prepare.Options`.
 
     Returns:
         real [batch, observables], or [observables] if nothing has a batch dimension;
-        differentiable in weights and inputs.
+        differentiable in weights, inputs and coefficients, with "adjoint" also in the initial
+        state.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite,
-            states beyond the memory, an unknown engine, or observables of another size.
+            states beyond the memory, an unknown engine, observables of another size, wrong shots
+            or generators, or a gradient that cannot be had.
     """
     measured = check_observables(observables, circuit.num_qubits)
-    call = _prepare(circuit, weights, inputs, values, engine, dtype)
-    found = call.engine.expval(call.circuit, measured, call.weights, call.inputs, call.batch)
+    call = prepare(circuit, weights, inputs, **options)
+    strings = layout(measured).strings
+    rule = find_rule(gradient)
+    if shots is None and rule is None:
+        values = call.expval(strings)
+    else:
+        if shots is not None:
+            shots = check_shots(shots, call.batch * max(1, len(strings.settings)))
+        check_generator(generator, call.batch)
+        if rule is None and call.wants_gradient:
+            raise UsageError(
+                "shots have no adjoint gradient: use gradient='shift', 'finite-difference' or "
+                "'spsa', or torch.no_grad()"
+            )
+        values = evaluated(call, strings, rule, shots, generator)
+    found = combine(values, measured)
     return found if call.batched else found[0]
+
+
+def run(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> State:
+    """Run the circuit once, to ask the state for several results.
+
+    Arguments and errors as for `expval`.
+
+    Example:
+        >>> state = run(Circuit(2).h(0).cx(0, 1))
+        >>> [round(x, 3) for x in state.probabilities().tolist()], state.entropy([0]).item()
+        ([0.5, 0.0, 0.0, 0.5], 1.0)
+    """
+    call = prepare(circuit, weights, inputs, **options)
+    psi = call.state()
+    return State(psi if call.batched else psi[0])
 
 
 def state(
     circuit: Circuit,
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
-    *,
-    values: Values | None = None,
-    engine: str = "auto",
-    dtype: torch.dtype | None = None,
+    **options: Unpack[Options],
 ) -> Tensor:
     """The state after the circuit: complex [batch, 2**n], or [2**n] without a batch dimension.
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    call = _prepare(circuit, weights, inputs, values, engine, dtype)
-    psi = call.engine.state(call.circuit, call.weights, call.inputs, call.batch)
-    return psi if call.batched else psi[0]
+    return run(circuit, weights, inputs, **options).amplitudes
+
+
+def variance(
+    circuit: Circuit,
+    observables: Observables = None,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Variances of observables, real [batch, observables]: see `expval` and `State.variance`."""
+    return run(circuit, weights, inputs, **options).variance(observables)
+
+
+def covariance(
+    circuit: Circuit,
+    observables: Observables = None,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`."""
+    return run(circuit, weights, inputs, **options).covariance(observables)
 
 
 def probabilities(
@@ -78,119 +133,86 @@ def probabilities(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     *,
-    values: Values | None = None,
-    engine: str = "auto",
-    dtype: torch.dtype | None = None,
+    qubits: Iterable[int] | None = None,
+    **options: Unpack[Options],
 ) -> Tensor:
-    """Probabilities of basis states: real [batch, 2**n], or [2**n] without a batch dimension."""
-    psi = state(circuit, weights, inputs, values=values, engine=engine, dtype=dtype)
-    return psi.real**2 + psi.imag**2
+    """Probabilities of basis states, of all or some qubits: see `State.probabilities`."""
+    return run(circuit, weights, inputs, **options).probabilities(qubits)
 
 
-class _Call(NamedTuple):
-    circuit: Circuit
-    engine: Engine
-    weights: Tensor
-    inputs: Tensor
-    batch: int
-    batched: bool
-
-
-def _prepare(
+@torch.no_grad()
+def samples(
     circuit: Circuit,
-    weights: Tensor | None,
-    inputs: Tensor | None,
-    values: Values | None,
-    engine: str,
-    dtype: torch.dtype | None,
-) -> _Call:
-    """Check shapes, device and dtype, and find the batch."""
-    given = {"weights": weights, "inputs": inputs}
-    sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
-    tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
-    for name, tensor in tensors.items():
-        _check_tensor(name, tensor, sizes[name])
-    for name, size in sizes.items():
-        if name not in tensors and size:
-            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
-    extra = tensors_of(circuit, values) if circuit.expressions or values else {}
-    real, device = _common({**tensors, **extra}, dtype)
-    ready = {
-        name: tensors[name].to(real)
-        if name in tensors
-        else torch.zeros(0, dtype=real, device=device)
-        for name in sizes
-    }
-    circuit, *columns = resolve(circuit, ready["weights"], ready["inputs"], values)
-    ready = dict(zip(ready, columns, strict=True))
-    batch, batched = _batch(ready)
-    if device.type == "cpu":
-        _check_finite(tensors)
-        _check_memory(circuit.num_qubits, batch, 2 * real.itemsize)
-    return _Call(
-        circuit,
-        select_engine(engine, device.type),
-        ready["weights"],
-        ready["inputs"],
-        batch,
-        batched,
-    )
+    shots: int,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    qubits: Iterable[int] | None = None,
+    generator: Generator = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
+    found = run(circuit, weights, inputs, **options)
+    return found.samples(shots, qubits, generator=generator)
 
 
-def _check_tensor(name: str, tensor: Tensor, size: int) -> None:
-    if not isinstance(tensor, Tensor):
-        raise UsageError(f"{name} are a torch tensor, not {type(tensor).__name__}")
-    if not tensor.is_floating_point():
-        raise UsageError(f"{name} are real floating-point angles, not {tensor.dtype}")
-    if tensor.dim() not in (1, 2) or tensor.shape[-1] != size or tensor.shape[0] < min(1, size):
-        raise UsageError(
-            f"{name} of shape {list(tensor.shape)} do not fit the circuit: "
-            f"it takes [{size}] or [batch, {size}]"
-        )
+@torch.no_grad()
+def counts(
+    circuit: Circuit,
+    shots: int,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    qubits: Iterable[int] | None = None,
+    generator: Generator = None,
+    **options: Unpack[Options],
+) -> dict[str, int] | list[dict[str, int]]:
+    """How often each bitstring is measured: see `State.counts`."""
+    found = run(circuit, weights, inputs, **options)
+    return found.counts(shots, qubits, generator=generator)
 
 
-def _check_finite(tensors: dict[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        # One number tells: what is not finite stays so in a sum.
-        if not math.isfinite(tensor.detach().sum().item()):
-            raise UsageError(
-                f"{name} hold a value that is not finite: angles are numbers in radians"
-            )
+def reduced_density_matrix(
+    circuit: Circuit,
+    qubits: Iterable[int],
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Density matrices of some qubits: see `State.reduced_density_matrix`."""
+    return run(circuit, weights, inputs, **options).reduced_density_matrix(qubits)
 
 
-def _check_memory(num_qubits: int, batch: int, bytes_per_amplitude: int) -> None:
-    """Refuse what cannot fit before anything is allocated."""
-    needed = batch * bytes_per_amplitude << num_qubits
-    if needed < _SURELY_FITS:
-        return
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory:
-        fits = max(0, (memory // (batch * bytes_per_amplitude)).bit_length() - 1)
-        raise UsageError(
-            f"{batch} states of {num_qubits} qubits take {needed:,} bytes, but this machine has "
-            f"{memory:,}: up to {fits} qubits fit"
-        )
+def purity(
+    circuit: Circuit,
+    qubits: Iterable[int],
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Purity of some qubits, real [batch]: see `State.purity`."""
+    return run(circuit, weights, inputs, **options).purity(qubits)
 
 
-def _common(
-    tensors: dict[str, Tensor], dtype: torch.dtype | None
-) -> tuple[torch.dtype, torch.device]:
-    devices = {tensor.device for tensor in tensors.values()}
-    if len(devices) > 1:
-        raise UsageError(
-            f"{' and '.join(tensors)} are on different devices: {sorted(map(str, devices))}"
-        )
-    if dtype is not None and dtype not in _REAL:
-        raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")
-    double = any(tensor.dtype == torch.float64 for tensor in tensors.values())
-    real = _REAL[dtype] if dtype is not None else (torch.float64 if double else torch.float32)
-    return real, devices.pop() if devices else torch.device("cpu")
+def entropy(
+    circuit: Circuit,
+    qubits: Iterable[int],
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    base: float = 2,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Entanglement entropy of some qubits with the others, real [batch]: see `State.entropy`."""
+    return run(circuit, weights, inputs, **options).entropy(qubits, base)
 
 
-def _batch(tensors: dict[str, Tensor]) -> tuple[int, bool]:
-    sizes = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor.dim() == 2}
-    if len(set(sizes.values())) > 1:
-        raise UsageError(f"weights are a batch of {sizes['weights']}, inputs of {sizes['inputs']}")
-    if 0 in sizes.values():
-        raise UsageError("a batch of 0 samples has no result: pass one sample or more")
-    return (next(iter(sizes.values())), True) if sizes else (1, False)
+def fidelity(
+    circuit: Circuit,
+    target: State | Tensor,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Fidelity of the circuit's state with another one, real [batch]: see `State.fidelity`."""
+    return run(circuit, weights, inputs, **options).fidelity(target)

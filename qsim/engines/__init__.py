@@ -10,27 +10,36 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
-from qsim.observables import PauliString
+from qsim.observables import Strings
 
 
 class Engine(Protocol):
     """What every engine does.
 
     Weights are [num_weights] or [batch, num_weights], inputs [num_inputs] or [batch, num_inputs];
-    both real, of the same dtype and device. Results are differentiable in both.
+    both real, of the same dtype and device. The initial state is complex, [2**num_qubits] or
+    [batch, 2**num_qubits], or None for |0...0>. Results are differentiable in all of them.
     """
 
     def expval(
         self,
         circuit: Circuit,
-        observables: tuple[PauliString, ...],
+        strings: Strings,
         weights: Tensor,
         inputs: Tensor,
         batch: int,
+        initial: Tensor | None,
     ) -> Tensor:
-        """Expectation values, real [batch, observables]."""
+        """Expectation values of Pauli strings, real [batch, strings]."""
 
-    def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
+    def state(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+        initial: Tensor | None,
+    ) -> Tensor:
         """Final states, complex [batch, 2**num_qubits]."""
 
 

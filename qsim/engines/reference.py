@@ -9,7 +9,8 @@ from torch import Tensor
 
 from qsim.circuit import Angle, Circuit, Symbol
 from qsim.gates import Gate
-from qsim.observables import PauliString
+from qsim.observables import PauliString, Strings
+from qsim.paulis import expectations
 
 
 class ReferenceEngine:
@@ -18,16 +19,14 @@ class ReferenceEngine:
     def expval(
         self,
         circuit: Circuit,
-        observables: tuple[PauliString, ...],
+        strings: tuple[PauliString, ...],
         weights: Tensor,
         inputs: Tensor,
         batch: int,
         initial: Tensor | None = None,
     ) -> Tensor:
         psi = self.state(circuit, weights, inputs, batch, initial)
-        if not observables:
-            return psi.real.new_zeros(batch, 0)
-        return torch.stack([(psi.conj() * apply_pauli(p, psi)).sum(1).real for p in observables], 1)
+        return expectations(Strings.of(strings), psi)
 
     def state(
         self,
@@ -98,17 +97,3 @@ def _matrix(gate: Gate, angles: Sequence[float | Tensor]) -> Tensor:
     like = next(a for a in angles if isinstance(a, Tensor))
     tensors = [like.new_tensor(a) if isinstance(a, float) else a for a in angles]
     return gate.unitary(torch.stack(torch.broadcast_tensors(*tensors), -1))
-
-
-def apply_pauli(pauli: PauliString, psi: Tensor) -> Tensor:
-    """P psi for psi [batch, 2**n]: P|b> = i^(number of Y) (-1)^(z.b) |b xor x>."""
-    index = torch.arange(psi.shape[1], device=psi.device)
-    signs = 1 - 2 * _parity(index & pauli.z_mask)
-    scaled = psi * (signs * 1j**pauli.num_y).to(psi.dtype)
-    return scaled[:, index ^ pauli.x_mask]
-
-
-def _parity(index: Tensor) -> Tensor:
-    for shift in (32, 16, 8, 4, 2, 1):
-        index = index ^ (index >> shift)
-    return index & 1

@@ -1,0 +1,47 @@
+"""How much memory there is, and refusing what cannot fit before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+
+from qsim.errors import UsageError
+
+_SURELY_FITS = 2**28  # bytes; smaller requests do not ask the system
+
+
+def machine_bytes() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_bytes(needed: int, what: str) -> None:
+    """Raises UsageError if `what` takes more bytes than the machine has."""
+    if needed > _SURELY_FITS and needed > machine_bytes():
+        raise UsageError(f"{what} takes {needed:,} bytes, but this machine has {machine_bytes():,}")
+
+
+def check_states(num_qubits: int, batch: int, amplitude: int, held: int, why: str = "") -> None:
+    """Refuse states that do not fit, and say what would.
+
+    Args:
+        num_qubits: number of qubits.
+        batch: number of samples.
+        amplitude: bytes of one amplitude.
+        held: states that each sample holds at a time.
+        why: what they are, in words that follow "states".
+
+    Raises:
+        UsageError: with the bytes that are needed and the sizes that fit.
+    """
+    each = held * amplitude
+    needed = batch * each << num_qubits
+    if needed <= _SURELY_FITS or needed <= machine_bytes():
+        return
+    memory = machine_bytes()
+    qubits = max(0, (memory // (batch * each)).bit_length() - 1)
+    samples = memory // (each << num_qubits)
+    fits = f"up to {qubits} qubits" + (f" or {samples} samples" if samples else "")
+    raise UsageError(
+        f"{batch * held} states of {num_qubits} qubits{why} take {needed:,} bytes, but this "
+        f"machine has {memory:,}: {fits} fit"
+    )

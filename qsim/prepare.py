@@ -1,0 +1,219 @@
+"""From what a caller passes to what an engine runs: shapes, devices, dtypes, values, memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import torch
+from torch import Tensor
+
+from qsim.circuit import Circuit
+from qsim.columns import Values, resolve, tensors_of
+from qsim.engines import Engine, select_engine
+from qsim.errors import UsageError
+from qsim.gradients import transforms
+from qsim.memory import check_states
+from qsim.observables import Strings
+
+if TYPE_CHECKING:
+    from qsim.results import State
+
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+_NORM_TO = 1e-4  # what single precision leaves of a norm
+_MORE = 2  # states that a gradient holds besides: the final one and its adjoint
+
+
+class Options(TypedDict, total=False):
+    """How a circuit is run: keyword arguments of every function that runs one.
+
+    Attributes:
+        values: named parameters by name: numbers, or tensors that are scalars or [batch].
+        initial_state: where it starts instead of |0...0>: complex [2**n] or [batch, 2**n] of norm
+            1, or a State; differentiable.
+        engine: "auto", "cpu" or "reference".
+        dtype: torch.complex64 or torch.complex128; by default what the tensors have.
+    """
+
+    values: Values | None
+    initial_state: Tensor | State | None
+    engine: str
+    dtype: torch.dtype | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A circuit with everything that an engine needs to run it.
+
+    Attributes:
+        circuit: the circuit.
+        engine: who runs it.
+        weights: real [num_weights] or [batch, num_weights].
+        inputs: real [num_inputs] or [batch, num_inputs], of the same dtype and device.
+        initial: complex [2**n] or [batch, 2**n]; None for |0...0>.
+        batch: number of samples.
+        batched: whether anything has a batch dimension; without one, batch is 1.
+    """
+
+    circuit: Circuit
+    engine: Engine
+    weights: Tensor
+    inputs: Tensor
+    initial: Tensor | None
+    batch: int
+    batched: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """complex64 or complex128."""
+        return torch.complex128 if self.weights.dtype == torch.float64 else torch.complex64
+
+    @property
+    def wants_gradient(self) -> bool:
+        """Whether autograd follows what the engine is given."""
+        given = (self.weights, self.inputs, self.initial)
+        return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
+
+    def expval(self, strings: Strings) -> Tensor:
+        """Expectation values, real [batch, strings]."""
+        return self._run(transforms.Task(self.engine, self.circuit, strings))
+
+    def state(self) -> Tensor:
+        """Final states, complex [batch, 2**n]."""
+        return self._run(transforms.Task(self.engine, self.circuit, None))
+
+    def _run(self, task: transforms.Task) -> Tensor:
+        transforms.refuse_dual(self.weights, self.inputs, self.initial)
+        if transforms.active():
+            return transforms.run(task, self.batch, self.weights, self.inputs, self.initial)
+        return task(self.batch, self.weights, self.inputs, self.initial)
+
+
+def prepare(
+    circuit: Circuit,
+    weights: Tensor | None,
+    inputs: Tensor | None,
+    *,
+    values: Values | None = None,
+    initial_state: Tensor | State | None = None,
+    engine: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> Call:
+    """Check what is given, and find the batch, the dtype and the engine.
+
+    Raises:
+        UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
+            initial state that is not normalized, states beyond the memory, an unknown engine.
+    """
+    given = {"weights": weights, "inputs": inputs}
+    sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
+    tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
+    for name, tensor in tensors.items():
+        _check_tensor(name, tensor, sizes[name])
+    for name, size in sizes.items():
+        if name not in tensors and size:
+            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
+    initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
+    everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
+    extra = tensors_of(circuit, values) if circuit.expressions or values else {}
+    real, device = _common({**everything, **extra}, dtype)
+    none = torch.zeros(0, dtype=real, device=device)
+    ready = {name: tensors[name].to(real) if name in tensors else none for name in sizes}
+    plain, *columns = resolve(circuit, ready["weights"], ready["inputs"], values)
+    ready = dict(zip(ready, columns, strict=True))
+    batch, batched = _batch({**everything, **ready})
+    if initial is not None:
+        initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
+    call = Call(
+        circuit=plain,
+        engine=select_engine(engine, device.type),
+        weights=ready["weights"],
+        inputs=ready["inputs"],
+        initial=initial,
+        batch=batch,
+        batched=batched,
+    )
+    if device.type == "cpu":
+        _check_memory(call)
+        if not transforms.active():  # there, values are seen only inside a run
+            check_values(tensors, initial)
+    return call
+
+
+def _check_tensor(name: str, tensor: Any, size: int) -> None:
+    if not isinstance(tensor, Tensor):
+        raise UsageError(f"{name} are a torch tensor, not {type(tensor).__name__}")
+    if not tensor.is_floating_point():
+        raise UsageError(f"{name} are real floating-point angles, not {tensor.dtype}")
+    if tensor.dim() not in (1, 2) or tensor.shape[-1] != size or tensor.shape[0] < min(1, size):
+        raise UsageError(
+            f"{name} of shape {list(tensor.shape)} do not fit the circuit: "
+            f"it takes [{size}] or [batch, {size}]"
+        )
+
+
+def _initial(given: Any, num_qubits: int) -> Tensor:
+    tensor = getattr(given, "amplitudes", given)
+    if not isinstance(tensor, Tensor) or not tensor.is_complex():
+        kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise UsageError(f"initial_state is a State or a complex torch tensor, not {kind}")
+    size = 2**num_qubits
+    if tensor.dim() not in (1, 2) or tensor.shape[-1] != size:
+        raise UsageError(
+            f"initial_state of shape {list(tensor.shape)} does not fit {num_qubits} qubits: "
+            f"it is [{size}] or [batch, {size}]"
+        )
+    return tensor
+
+
+def check_values(angles: Mapping[str, Tensor], initial: Tensor | None) -> None:
+    """Raises UsageError for angles that are not finite and an initial state of another norm."""
+    for name, tensor in angles.items():
+        # One number tells: what is not finite stays so in a sum.
+        if not math.isfinite(tensor.detach().sum().item()):
+            raise UsageError(
+                f"{name} hold a value that is not finite: angles are numbers in radians"
+            )
+    if initial is not None:
+        norms = torch.linalg.vector_norm(initial.detach(), dim=-1).reshape(-1)
+        wrong = norms[~((norms - 1).abs() <= _NORM_TO)]
+        if len(wrong):
+            raise UsageError(
+                f"initial_state has norm {wrong[0].item():.6g}, but a state has norm 1: "
+                "divide it by its norm"
+            )
+
+
+def _check_memory(call: Call) -> None:
+    held, why = 1, ""
+    if call.wants_gradient:
+        held, why = 1 + _MORE, f" ({1 + _MORE} a sample, because a gradient holds two more)"
+    check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
+
+
+def _common(
+    tensors: Mapping[str, Tensor], dtype: torch.dtype | None
+) -> tuple[torch.dtype, torch.device]:
+    devices = {tensor.device for tensor in tensors.values()}
+    if len(devices) > 1:
+        raise UsageError(
+            f"{' and '.join(tensors)} are on different devices: {sorted(map(str, devices))}"
+        )
+    if dtype is not None and dtype not in _REAL:
+        raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")
+    double = any(t.dtype in (torch.float64, torch.complex128) for t in tensors.values())
+    real = _REAL[dtype] if dtype is not None else (torch.float64 if double else torch.float32)
+    return real, devices.pop() if devices else torch.device("cpu")
+
+
+def _batch(tensors: Mapping[str, Tensor]) -> tuple[int, bool]:
+    sizes = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor.dim() == 2}
+    if len(set(sizes.values())) > 1:
+        (first, size), *others = sizes.items()
+        rest = ", ".join(f"{name} of {other}" for name, other in others)
+        raise UsageError(f"{first} are a batch of {size}, {rest}")
+    if 0 in sizes.values():
+        raise UsageError("a batch of 0 samples has no result: pass one sample or more")
+    return (next(iter(sizes.values())), True) if sizes else (1, False)

@@ -1,0 +1,118 @@
+"""Shots: basis states drawn from probabilities, and expectation values estimated from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from qsim.errors import UsageError
+from qsim.memory import check_bytes
+from qsim.observables import Strings
+
+Generator: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
+
+_CHUNK = 2**24  # probabilities that are added up at a time
+
+
+def check_shots(shots: Any, rows: int) -> int:
+    """The number of shots.
+
+    Raises:
+        UsageError: if it is no whole number from 1 on, or more than fits into memory.
+    """
+    if isinstance(shots, bool) or not hasattr(shots, "__index__") or shots < 1:
+        raise UsageError(f"shots are a whole number from 1 on, not {shots!r}")
+    check_bytes(16 * rows * int(shots), f"{int(shots)} shots of {rows} samples")
+    return int(shots)
+
+
+def check_generator(generator: Generator, batch: int) -> None:
+    """Raises UsageError for what is neither a generator nor a list with one for each sample."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return
+    right = isinstance(generator, Sequence) and not isinstance(generator, str)
+    if not right or not all(isinstance(g, torch.Generator) for g in generator):
+        raise UsageError(
+            "generator is a torch.Generator, or a list of them with one for each sample of the "
+            f"batch, not {generator!r}"
+        )
+    if len(generator) != batch:
+        raise UsageError(f"{len(generator)} generators do not fit a batch of {batch}: one for each")
+
+
+def uniforms(rows: int, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Numbers from [0, 1), float64 [rows, *shape].
+
+    From a list, row k is drawn from generator k modulo their number, and from no other.
+    """
+    if generator is None or isinstance(generator, torch.Generator):
+        device = "cpu" if generator is None else generator.device
+        return torch.rand(rows, *shape, generator=generator, dtype=torch.float64, device=device)
+    chosen = [generator[k % len(generator)] for k in range(rows)]
+    return torch.stack(
+        [torch.rand(shape, generator=g, dtype=torch.float64, device=g.device) for g in chosen]
+    )
+
+
+def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
+    """Basis states: inverts the cumulative distribution at `numbers`.
+
+    Args:
+        probabilities: real [rows, 2**k].
+        numbers: float64 [rows, shots] from [0, 1).
+
+    Returns:
+        int64 [rows, shots].
+    """
+    step = max(1, _CHUNK // probabilities.shape[1])
+    parts = []
+    for begin in range(0, len(probabilities), step):
+        # Double: in single precision, a long sum loses the small probabilities.
+        sums = probabilities[begin : begin + step].double().cumsum(1)
+        total = sums[:, -1:].contiguous()
+        found = torch.searchsorted(
+            sums, numbers[begin : begin + step].to(sums.device) * total, right=True
+        )
+        parts.append(torch.minimum(found, torch.searchsorted(sums, total)))  # rounding may pass it
+    return torch.cat(parts)
+
+
+def count(drawn: Tensor, num_bits: int) -> dict[str, int]:
+    """How often each bitstring occurs in basis states [shots], most frequent first."""
+    values, numbers = drawn.unique(return_counts=True)
+    pairs = sorted(zip(values.tolist(), numbers.tolist(), strict=True), key=lambda p: (-p[1], p[0]))
+    return {f"{value:0{num_bits}b}": number for value, number in pairs}
+
+
+def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) -> Tensor:
+    """Expectation values from shots, real [rows, strings], of states [rows, 2**n].
+
+    Strings that commute qubit by qubit are measured together; each such set gets all the shots.
+    """
+    found = torch.ones(len(psi), len(strings), dtype=psi.real.dtype, device=psi.device)
+    numbers = uniforms(len(psi), (len(strings.settings), shots), generator)
+    for k, setting in enumerate(strings.settings):
+        turned = _to_basis(psi, setting.basis)
+        drawn = draw(turned.real**2 + turned.imag**2, numbers[:, k])
+        for place, support in zip(setting.indices, setting.supports, strict=True):
+            found[:, place] = 1 - 2 * _parity(drawn & support).to(found.dtype).mean(1)
+    return found
+
+
+def _to_basis(psi: Tensor, basis: str) -> Tensor:
+    """Turn X and Y of qubits into Z, so that probabilities are those of the basis."""
+    for qubit, letter in enumerate(reversed(basis)):
+        if letter in "XY":
+            pairs = psi.reshape(-1, 2, 2**qubit)
+            zero, one = pairs[:, 0], pairs[:, 1] * (-1j if letter == "Y" else 1)
+            psi = torch.stack([zero + one, zero - one], 1).reshape(psi.shape) * 0.5**0.5
+    return psi
+
+
+def _parity(bits: Tensor) -> Tensor:
+    for shift in (32, 16, 8, 4, 2, 1):
+        bits = bits ^ (bits >> shift)
+    return bits & 1
