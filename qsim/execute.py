@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
+from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
 from qsim.observables import Observables, check_observables
@@ -18,6 +19,7 @@ from qsim.results import State, combine, layout
 from qsim.sampling import Generator, check_generator, check_shots
 
 
+@untraced
 def expval(
     circuit: Circuit,
     observables: Observables = None,
@@ -73,6 +75,7 @@ def expval(
     return found if call.batched else found[0]
 
 
+@untraced
 def run(
     circuit: Circuit,
     weights: Tensor | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import cache
 from typing import Protocol
@@ -90,5 +91,13 @@ def _warn_reference() -> None:
     warnings.warn(
         "qsim runs on its reference engine, which is slow, because the compiled one is missing "
         f"({_native_missing()}): install a C++ compiler and reinstall efficient-qml",
-        stacklevel=5,
+        stacklevel=_level_outside(),
     )
+
+
+def _level_outside() -> int:
+    """How many frames, from the caller on, lead out of this package: the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "qsim":
+        frame, level = frame.f_back, level + 1
+    return level

@@ -85,7 +85,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "observables a word": (lambda: expval(circuit(), "ZZ", W, X), "list of PauliString"),  # type: ignore[arg-type]
     "observables one string": (
         lambda: expval(circuit(), PauliString("ZZ"), W, X),  # type: ignore[arg-type]
-        "list of PauliString, not one",
+        "list of PauliString or PauliSum, not one",
     ),
     "weights for observables": (lambda: expval(circuit(), W, X), "PauliString"),  # type: ignore[arg-type]
     "letters unknown": (lambda: PauliString("AZ"), "letters I, X, Y and Z, not 'AZ'"),
