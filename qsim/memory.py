@@ -28,7 +28,7 @@ def check_states(num_qubits: int, batch: int, amplitude: int, held: int, why: st
         batch: number of samples.
         amplitude: bytes of one amplitude.
         held: states that each sample holds at a time.
-        why: what they are, in words that follow "states".
+        why: what they are, in words that follow "states each".
 
     Raises:
         UsageError: with the bytes that are needed and the sizes that fit.
@@ -42,6 +42,7 @@ def check_states(num_qubits: int, batch: int, amplitude: int, held: int, why: st
     samples = memory // (each << num_qubits)
     fits = f"up to {qubits} qubits" + (f" or {samples} samples" if samples else "")
     raise UsageError(
-        f"{batch * held} states of {num_qubits} qubits{why} take {needed:,} bytes, but this "
-        f"machine has {memory:,}: {fits} fit"
+        f"{batch} sample{'s' if batch > 1 else ''} of {num_qubits} qubits, {held} state"
+        f"{'s' if held > 1 else ''} each{why}, need {needed:,} bytes, but this machine has "
+        f"{memory:,}: {fits} fit"
     )

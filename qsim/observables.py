@@ -112,7 +112,7 @@ class PauliString(_Operator):
         Raises:
             UsageError: if letters and qubits differ in number, or a qubit is repeated or not there.
         """
-        where = check_qubits(qubits, num_qubits)
+        where = check_qubits(qubits, num_qubits) if len(qubits) else ()
         if len(letters) != len(where):
             raise UsageError(f"{letters!r} on qubits {list(where)}: one letter for each qubit")
         label = ["I"] * num_qubits

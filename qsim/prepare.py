@@ -189,7 +189,7 @@ def check_values(angles: Mapping[str, Tensor], initial: Tensor | None) -> None:
 def _check_memory(call: Call) -> None:
     held, why = 1, ""
     if call.wants_gradient:
-        held, why = 1 + _MORE, f" ({1 + _MORE} a sample, because a gradient holds two more)"
+        held, why = 1 + _MORE, " because a gradient holds two more"
     check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
 
 

@@ -162,7 +162,7 @@ class State:
         """
         checked = check_observables(observables, self.num_qubits)
         if not checked:
-            return self._shaped(self._rows.real[:, :0, None])
+            return self._shaped(self._rows.real.new_zeros(len(self._rows), 0, 0))
         spread = torch.stack([self._deviation(o) for o in checked], 1)
         return self._shaped((spread.conj() @ spread.transpose(1, 2)).real)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from qsim.errors import UsageError
+from qsim.gradients import transforms
 from qsim.memory import check_bytes
 from qsim.observables import Strings
 
@@ -48,6 +49,7 @@ def uniforms(rows: int, shape: tuple[int, ...], generator: Generator) -> Tensor:
 
     From a list, row k is drawn from generator k modulo their number, and from no other.
     """
+    transforms.refuse("what is drawn at random")
     if generator is None or isinstance(generator, torch.Generator):
         device = "cpu" if generator is None else generator.device
         return torch.rand(rows, *shape, generator=generator, dtype=torch.float64, device=device)

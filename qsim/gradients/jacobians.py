@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
+from qsim.gradients import transforms
 from qsim.gradients.rules import FiniteDifference, ParameterShift, Rule, Spsa, find_rule
 from qsim.gradients.shifted import values_of
 from qsim.observables import Observable, Observables, check_observables
@@ -42,6 +43,7 @@ def target_of(
     Raises:
         UsageError: for another name, or where the circuit has none of them; and as `prepare`.
     """
+    transforms.refuse("a function that differentiates by itself")
     given = {"weights": weights, "inputs": inputs}
     if wrt not in given:
         raise UsageError(f"derivatives are with respect to 'weights' or 'inputs', not {wrt!r}")
@@ -60,6 +62,7 @@ def target_of(
     return Target(replace(ready, batched=call.batched), leaf)
 
 
+@torch.enable_grad()
 def jacobian(
     circuit: Circuit,
     observables: Observables = None,
@@ -104,7 +107,7 @@ def jacobian(
         rows = _adjoint_rows(call, measured, target.leaf)
     else:
         rows = _ruled_rows(call, measured, target.leaf, rule, shots, generator)
-    return target.shaped(torch.stack(rows, 1) if rows else target.leaf.new_zeros(call.batch, 0, 1))
+    return target.shaped(torch.stack(rows, 1) if rows else target.leaf[:, None][:, :0])
 
 
 def _adjoint_rows(call: Call, measured: tuple[Observable, ...], leaf: Tensor) -> list[Tensor]:

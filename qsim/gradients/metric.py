@@ -23,6 +23,7 @@ _MODES = ("full", "block-diagonal", "diagonal")
 _AT_A_TIME = 2**24  # amplitudes
 
 
+@torch.enable_grad()
 def metric_tensor(
     circuit: Circuit,
     weights: Tensor | None = None,
@@ -129,7 +130,7 @@ class _Tangents:
         """|d_k psi> for these weights: complex [batch, weights, 2**n]."""
         n, (batch, size) = self.unrolled.call.circuit.num_qubits, self.psi.shape
         check_states(
-            n, batch, self.psi.itemsize, len(weights) + 2, " (the derivatives by the weights)"
+            n, batch, self.psi.itemsize, len(weights) + 2, " because the metric holds all derivatives"
         )
         chain = self.chain[:, :, weights]
         total = self.psi.new_zeros(batch, len(weights), size)

@@ -78,8 +78,7 @@ class QuantumNaturalGradient(Optimizer):
     def _direction(self, weights: Tensor, group: dict[str, Any]) -> Tensor:
         source = group["metric"]
         if isinstance(source, Circuit):
-            with torch.enable_grad():
-                metric = metric_tensor(source, weights.detach().flatten(), mode=group["mode"])
+            metric = metric_tensor(source, weights.flatten(), mode=group["mode"])
         else:
             metric = source()
         metric = metric.detach().to(weights)

@@ -22,6 +22,7 @@ from qsim.prepare import Options
 from qsim.results import combine, layout
 
 
+@torch.enable_grad()
 def hessian(
     circuit: Circuit,
     observables: Observables = None,
@@ -58,6 +59,7 @@ def hessian(
     return target.shaped(torch.stack(rows, 1) if rows else empty)
 
 
+@torch.enable_grad()
 def hessian_vector_product(
     circuit: Circuit,
     observables: Observables,
@@ -95,7 +97,7 @@ def hessian_vector_product(
         )
     direction = vector.detach().to(leaf)
     rows = [_derivative((g * direction).sum(), leaf) for g in _gradients(target, measured)]
-    return target.shaped(torch.stack(rows, 1) if rows else leaf.new_zeros(len(leaf), 0, 1))
+    return target.shaped(torch.stack(rows, 1) if rows else leaf[:, None][:, :0])
 
 
 def _gradients(target: Target, measured: tuple[Observable, ...]) -> list[Tensor]:

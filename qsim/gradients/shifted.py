@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit, Symbol
 from qsim.errors import UsageError
+from qsim.gradients import transforms
 from qsim.gradients.rules import Function, Rule
 from qsim.observables import Strings
 from qsim.prepare import Call
@@ -126,6 +127,7 @@ def evaluated(
     call: Call, strings: Strings, rule: Rule | None, shots: int | None, generator: Generator
 ) -> Tensor:
     """Expectation values [batch, strings], exact or from shots, whose gradient the rule gives."""
+    transforms.refuse("what shots or a rule estimates")
     if rule is None or not call.wants_gradient:
         with torch.no_grad():
             if shots is None:

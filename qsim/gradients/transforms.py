@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._C import _functorch
 from torch.autograd import forward_ad
 
 from qsim.errors import UsageError
@@ -62,6 +63,15 @@ def active() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
+def refuse(what: str) -> None:
+    """Raises UsageError under a transform of torch.func, for what does not work there."""
+    if active():
+        raise UsageError(
+            f"{what} does not work inside torch.func: use expval with gradient='adjoint' and "
+            "without shots there, or torch.autograd"
+        )
+
+
 def refuse_dual(*tensors: Tensor | None) -> None:
     """Raises UsageError for dual tensors of forward-mode autograd outside torch.func."""
     if forward_ad._current_level < 0 or active():
@@ -75,6 +85,12 @@ def refuse_dual(*tensors: Tensor | None) -> None:
 
 def run(task: Task, batch: int, weights: Tensor, inputs: Tensor, initial: Tensor | None) -> Tensor:
     """The task's result, [batch, ...]."""
+    levels = [level.key() for level in _functorch.get_interpreter_stack() or ()]
+    if levels.count(_functorch.TransformType.Jvp) > 1:  # PyTorch would drop terms, silently
+        raise UsageError(
+            "circuits have no forward-mode derivative of a forward-mode derivative: use "
+            "torch.func.hessian, or jacrev for one of them"
+        )
     tensors = (weights, inputs) if initial is None else (weights, inputs, initial)
     result: Tensor = _Run.apply(task, batch, *tensors)
     return result
