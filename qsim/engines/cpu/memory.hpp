@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -24,22 +26,64 @@ inline void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] int6
 #endif
 }
 
+// The last large piece of memory that was given back: fresh pages cost more than a sweep over them.
+class Spare {
+  public:
+    static constexpr size_t kLeast = size_t{1} << 25, kMost = size_t{1} << 30;
+
+    // At least this many bytes, less than twice as many; null if the spare piece is not of this
+    // kind.
+    void* take(size_t& bytes) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (bytes > size_ || size_ >= 2 * bytes) return nullptr;
+        bytes = size_;
+        size_ = 0;
+        return std::exchange(data_, nullptr);
+    }
+
+    // Keeps the piece; returns the one that it replaces.
+    void* keep(void* data, size_t bytes) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        size_ = bytes;
+        return std::exchange(data_, data);
+    }
+
+    static Spare& instance() {
+        static Spare* spare = new Spare;  // lives as long as threads may need it
+        return *spare;
+    }
+
+  private:
+    std::mutex mutex_;
+    void* data_ = nullptr;
+    size_t size_ = 0;
+};
+
 // Aligned to cache lines, not initialised.
 template <class T>
 class Buffer {
   public:
-    explicit Buffer(int64_t size)
-        : data_(static_cast<T*>(
-              ::operator new(static_cast<size_t>(size) * sizeof(T), std::align_val_t{64}))) {
-        prefer_huge_pages(get(), size * static_cast<int64_t>(sizeof(T)));
+    explicit Buffer(int64_t size) : bytes_(static_cast<size_t>(size) * sizeof(T)) {
+        if (bytes_ >= Spare::kLeast) data_ = static_cast<T*>(Spare::instance().take(bytes_));
+        if (data_) return;
+        data_ = static_cast<T*>(::operator new(bytes_, kAlignment));
+        prefer_huge_pages(data_, static_cast<int64_t>(bytes_));
     }
-    T* get() { return data_.get(); }
+    ~Buffer() {
+        void* data = data_;
+        if (bytes_ >= Spare::kLeast && bytes_ <= Spare::kMost)
+            data = Spare::instance().keep(data, bytes_);
+        ::operator delete(data, kAlignment);
+    }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    T* get() { return data_; }
 
   private:
-    struct Delete {
-        void operator()(T* data) const { ::operator delete(data, std::align_val_t{64}); }
-    };
-    std::unique_ptr<T, Delete> data_;
+    static constexpr std::align_val_t kAlignment{64};
+    size_t bytes_;
+    T* data_ = nullptr;
 };
 
 // Memory that is asked for again and again.
