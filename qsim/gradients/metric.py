@@ -130,7 +130,11 @@ class _Tangents:
         """|d_k psi> for these weights: complex [batch, weights, 2**n]."""
         n, (batch, size) = self.unrolled.call.circuit.num_qubits, self.psi.shape
         check_states(
-            n, batch, self.psi.itemsize, len(weights) + 2, " because the metric holds all derivatives"
+            n,
+            batch,
+            self.psi.itemsize,
+            len(weights) + 2,
+            " because the metric holds all derivatives",
         )
         chain = self.chain[:, :, weights]
         total = self.psi.new_zeros(batch, len(weights), size)

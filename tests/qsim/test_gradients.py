@@ -78,7 +78,9 @@ def test_adjoint_shift_and_differences_agree(
 @pytest.mark.parametrize("gradient", ["shift", "finite-difference", FiniteDifference(1e-4)])
 def test_rules_join_autograd(gradient: str) -> None:
     def slopes(rule: str) -> tuple[Tensor, ...]:
-        given = [t.clone().requires_grad_() for t in (W, X, torch.tensor([0.5, -1.0], dtype=DOUBLE))]
+        given = [
+            t.clone().requires_grad_() for t in (W, X, torch.tensor([0.5, -1.0], dtype=DOUBLE))
+        ]
         value = [PauliSum(["ZZI", "XXY"], given[2]), *VALUE]
         found = expval(circuit(), value, 0.5 * given[0], given[1], gradient=rule)
         return torch.autograd.grad((found**2 * torch.arange(1, 7).view(2, 3)).sum(), given)
@@ -124,9 +126,7 @@ def test_shift_rules_are_exact_for_any_frequencies(numbers: list[int], angle: fl
         return sum(math.cos(w * t + k) for k, w in enumerate(frequencies))
 
     slope = -sum(w * math.sin(w * angle + k) for k, w in enumerate(frequencies))
-    found = sum(
-        c * (function(angle + s) - function(angle - s)) for s, c in shift_rule(frequencies)
-    )
+    found = sum(c * (function(angle + s) - function(angle - s)) for s, c in shift_rule(frequencies))
     assert found == pytest.approx(slope, abs=1e-8)
 
 
@@ -166,8 +166,13 @@ def test_estimated_gradients_are_unbiased(
 
 
 def test_spsa_averages_directions() -> None:
-    one, many = estimates(Spsa(directions=1), None, 300, 1), estimates(Spsa(directions=9), None, 300, 1)
-    torch.testing.assert_close(one.var(0).sum() / many.var(0).sum(), torch.tensor(9.0).double(), rtol=0.2, atol=0)
+    one, many = (
+        estimates(Spsa(directions=1), None, 300, 1),
+        estimates(Spsa(directions=9), None, 300, 1),
+    )
+    torch.testing.assert_close(
+        one.var(0).sum() / many.var(0).sum(), torch.tensor(9.0).double(), rtol=0.2, atol=0
+    )
     found = spsa(circuit(), VALUE, W, X, directions=2, generator=torch.Generator().manual_seed(1))
     assert found.shape == (2, 2, 3)
 
@@ -303,7 +308,10 @@ def test_shifts_of_matrices_are_exact(numbers: list[int], angle: float) -> None:
 
 NUM = 4
 ENERGY = PauliSum.from_sparse(
-    [*[("ZZ", pair, -1.0) for pair in pairwise(range(NUM))], *[("X", [q], -0.8) for q in range(NUM)]],
+    [
+        *[("ZZ", pair, -1.0) for pair in pairwise(range(NUM))],
+        *[("X", [q], -0.8) for q in range(NUM)],
+    ],
     NUM,
 )
 
@@ -337,10 +345,10 @@ def test_natural_gradients_need_fewer_steps() -> None:
     plain = steps_to_ground(lambda w: torch.optim.SGD([w], lr=0.05))
     found = {
         mode: steps_to_ground(lambda w: QuantumNaturalGradient([w], ansatz(), 0.05, mode=mode))  # noqa: B023
-        for mode in ("full", "block-diagonal", "diagonal")
+        for mode in ("full", "diagonal")
     }
-    print(plain, found)
-    assert found["full"] < plain / 3
+    assert found["full"] < plain / 5
+    assert found["diagonal"] < plain
 
 
 def test_a_natural_step_solves_with_the_metric() -> None:

@@ -48,7 +48,9 @@ def mixing(num_qubits: int = QUBITS) -> Circuit:
     """Weights, inputs and entanglement on every qubit."""
     circuit = Circuit(num_qubits)
     for q in range(num_qubits):
-        circuit.ry(Input(0) * (q + 1), q).rx(Weight(q), q).crz(Weight(0) * 2, q, (q + 1) % num_qubits)
+        circuit.ry(Input(0) * (q + 1), q).rx(Weight(q), q).crz(
+            Weight(0) * 2, q, (q + 1) % num_qubits
+        )
         circuit.cx(q, (q + 1) % num_qubits)
     return circuit
 
@@ -81,9 +83,7 @@ def test_parts_of_states_are_those_of_qiskit(qubits: list[int], seed: int) -> No
             ours.probabilities(qubits)[row].numpy(), theirs.probabilities(qubits), atol=1e-12
         )
         assert ours.purity(qubits)[row].item() == pytest.approx(part.purity().real, abs=1e-12)
-        assert ours.entropy(qubits)[row].item() == pytest.approx(
-            qi.entropy(part, base=2), abs=1e-9
-        )
+        assert ours.entropy(qubits)[row].item() == pytest.approx(qi.entropy(part, base=2), abs=1e-9)
         assert ours.entropy(qubits, math.e)[row].item() == pytest.approx(
             qi.entropy(part, base=math.e), abs=1e-9
         )
@@ -253,13 +253,19 @@ def start(tensor: object) -> Tensor:
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
-    "norm": (lambda: start(torch.tensor([1, 1 + 0j])), "has norm 1.41421, .* divide it by its norm"),
+    "norm": (
+        lambda: start(torch.tensor([1, 1 + 0j])),
+        "has norm 1.41421, .* divide it by its norm",
+    ),
     "norm NaN": (lambda: start(torch.tensor([1, float("nan") + 0j])), "has norm nan"),
     "norm of a row": (
         lambda: start(torch.tensor([[1, 0j], [0.5, 0]])),
         "initial_state has norm 0.5",
     ),
-    "shape": (lambda: start(torch.eye(4)[0] + 0j), r"shape \[4\] .* 1 qubits.*\[2\] or \[batch, 2\]"),
+    "shape": (
+        lambda: start(torch.eye(4)[0] + 0j),
+        r"shape \[4\] .* 1 qubits.*\[2\] or \[batch, 2\]",
+    ),
     "dimensions": (lambda: start(torch.ones(1, 1, 2) + 0j), r"shape \[1, 1, 2\] does not fit"),
     "real": (lambda: start(torch.tensor([1.0, 0])), "complex torch tensor, not torch.float32"),
     "a list": (lambda: start([1, 0]), "State or a complex torch tensor, not list"),
@@ -344,7 +350,9 @@ def test_a_gradient_needs_two_more_states(monkeypatch: pytest.MonkeyPatch) -> No
     circuit, weights = Circuit(4).rx(Weight(0), 0), torch.zeros(1)
     expval(circuit, None, weights)
     weights.requires_grad_()
-    with pytest.raises(UsageError, match="3 states each because a gradient holds two more, need 384"):
+    with pytest.raises(
+        UsageError, match="3 states each because a gradient holds two more, need 384"
+    ):
         expval(circuit, None, weights)
     with torch.no_grad():
         expval(circuit, None, weights)

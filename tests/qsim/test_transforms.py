@@ -97,7 +97,9 @@ def test_forward_mode(engine: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("transform", [hessian, lambda f: jacrev(jacrev(f)), lambda f: jacrev(jacfwd(f))])
+@pytest.mark.parametrize(
+    "transform", [hessian, lambda f: jacrev(jacrev(f)), lambda f: jacrev(jacfwd(f))]
+)
 def test_second_derivatives(engine: str, transform: Callable[..., Callable[..., Tensor]]) -> None:
     def loss(weights: Tensor) -> Tensor:
         return values(weights, X, engine).pow(2).sum()
