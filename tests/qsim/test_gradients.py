@@ -1,4 +1,4 @@
-"""Derivatives: adjoint, shifts, differences and SPSA agree; Hessians, metrics, natural gradients."""
+"""Derivatives: adjoint, shifts, differences and SPSA agree; Hessians, metrics, natural gradient."""
 
 import math
 from collections.abc import Callable

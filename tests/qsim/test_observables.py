@@ -46,7 +46,7 @@ def test_products_are_those_of_matrices_or_refused(a: PauliSum, b: PauliSum) -> 
     product = dense(a) @ dense(b)
     np.testing.assert_allclose(dense(a * a), dense(a) @ dense(a), atol=1e-10)
     if np.abs(product - product.conj().T).max() > 1e-6:
-        with pytest.raises(UsageError, match="not Hermitian.*do not commute"):
+        with pytest.raises(UsageError, match=r"not Hermitian.*do not commute"):
             _ = a * b
     else:
         np.testing.assert_allclose(dense(a * b), product, atol=1e-10)
@@ -194,5 +194,5 @@ def test_trained_coefficients_that_became_nan_are_refused() -> None:
     value = PauliSum(["Z"], numbers)
     with torch.no_grad():
         numbers *= float("nan")
-    with pytest.raises(UsageError, match="coefficients .* not finite"):
+    with pytest.raises(UsageError, match=r"coefficients .* not finite"):
         expval(Circuit(1).rx(Weight(0), 0), [value], torch.zeros(1))

@@ -150,11 +150,6 @@ template <class T>
 void bind_engine(nb::module_ module) {
     using Unlocked = nb::call_guard<nb::gil_scoped_release>;
     module.def("state_size", &cpu::state_size<T>);
-    module.def("all_finite", [](uintptr_t data, int64_t size) {
-        T sum = 0;  // what is not finite makes the difference to itself not zero
-        for (const T* x = pointer<const T>(data); size > 0; --size, ++x) sum += *x - *x;
-        return sum == 0;
-    });
     nb::class_<Run<T>>(module, "Run")
         .def(nb::init<const Program&, const cpu::Measurement&, const CallRow&>(),
              nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
