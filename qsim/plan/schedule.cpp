@@ -186,8 +186,10 @@ class Scheduler {
         const size_t end = fill(ordered, begin, ordered.size(), size, stage_,
                                 [&](uint64_t mask) { return mask >> request_.lane_bits; });
         stage_.complete(size, num_place_bits_);
-        Stage stage{static_cast<int32_t>(made.sweeps.size()), 0, static_cast<int32_t>(size),
-                    stage_.all_pivots(), static_cast<uint32_t>(made.vectors.size())};
+        Stage stage{static_cast<int32_t>(made.sweeps.size()), 0,
+                    static_cast<int32_t>(stage_.size()), stage_.all_pivots(),
+                    static_cast<uint32_t>(made.vectors.size())};
+        made.most_stage_bits = std::max(made.most_stage_bits, stage.bits);
         made.vectors.insert(made.vectors.end(), stage_.vectors.begin(), stage_.vectors.end());
         layers_ = 0;
         for (size_t k = begin; k < end;) k = add_sweep(ordered, k, end);

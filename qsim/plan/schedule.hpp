@@ -95,6 +95,7 @@ struct Schedule {
     std::vector<uint64_t> vectors;  // of stages
     std::vector<uint8_t> rotation;  // for each item: its phases are in layers
     int most_layers = 0;            // in one stage
+    int most_stage_bits = 0;
     // For each qubit the item, or -1, that turns its |0> before anything else happens to it: these
     // make a product state and are no operations. Empty if there is none.
     std::vector<int32_t> product;

@@ -146,7 +146,7 @@ class Prepared {
     int64_t num_blocks() const { return (call.batch + view.samples() - 1) / view.samples(); }
     int64_t block_size() const { return 2 * kLanes<T> * view.num_vectors(); }
 
-    int64_t buffer_size() const { return int64_t{2} * kLanes<T> << limits.stage_bits; }
+    int64_t buffer_size() const { return int64_t{2} * kLanes<T> << schedule.most_stage_bits; }
 
     // Large states are worked on by all threads together, small ones by one thread each.
     bool staged() const { return view.num_qubits - lane_bits > limits.stage_bits; }
