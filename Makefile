@@ -10,13 +10,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 CXX_SOURCES := $(shell find qsim -name '*.cpp' -o -name '*.hpp')
 STAMP := $(VENV)/.installed
+SANITIZED := build/sanitize
 
 # One sentence on what this machine lacks, or nothing. make's own CXX is a guess: let any compiler do.
 COMPILER := $(if $(filter default,$(origin CXX)),,$(firstword $(CXX)))
 MISSING = $(shell $(PYTHON) scripts/preflight.py $(COMPILER) 2>/dev/null \
     || echo "Efficient QML needs Python 3.11 or newer, and $(PYTHON) is not that: install it, or name it as in make PYTHON=python3.12")
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check sanitize format bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -36,6 +37,19 @@ check: $(STAMP) ## Check format, style, types, architecture, and that the wheel 
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(PIP) wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist \
 	    -Cbuild-dir=build/strict -Ccmake.define.QSIM_WERROR=ON
+
+# A Python without sanitizers has to load their library first, and with it that of C++. -S and -P
+# leave it no other qsim to import than the one built here.
+sanitize: private CXX = g++
+sanitize: SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+sanitize: $(STAMP) ## Run the tests of the C++ engine with AddressSanitizer and UBSan
+	CXX=$(CXX) $(PIP) install . --quiet --no-deps --no-build-isolation --upgrade \
+	    --target $(SANITIZED)/site -Cbuild-dir=$(SANITIZED)/cmake \
+	    -Ccmake.build-type=RelWithDebInfo -Ccmake.define.QSIM_SANITIZE=address,undefined
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	    OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	    PYTHONPATH=$(SANITIZED)/site:$(SITE) \
+	    $(BIN)/python -SP -m pytest -m "native and not slow" --capture=sys tests/qsim $(ARGS)
 
 format: $(STAMP) ## Format the sources
 	$(BIN)/ruff check --fix-only .

@@ -1,8 +1,6 @@
-"""The training step that is measured, its timing, and the JSON line that each script prints.
+"""Timing of one contender at one work, and the JSON line that its script prints.
 
-The step: RY encodes one input per qubit; each layer is RX RY RZ on every qubit and a ring of CX;
-the loss is the sum of <Z> over qubits and samples; value and gradient of all layers x qubits x 3
-weights, which the batch shares. Only NumPy is needed, so that this runs in every environment.
+Only NumPy is needed, so that this runs in every environment.
 """
 
 import argparse
@@ -11,46 +9,43 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from importlib import metadata
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.costs import Cost
+
 FloatArray = NDArray[np.float64]
-Step = Callable[[], tuple[float, NDArray]]
-"""One training step: loss and gradient, of the shape of the weights [layers, qubits, 3]."""
+Run = Callable[[], tuple[float, NDArray]]
+"""What is timed; gives a value and a gradient, which is empty where the work asks for none."""
 
 
 @dataclass(frozen=True)
 class Case:
-    qubits: int
-    layers: int
-    batch: int
+    """The size of a work; each work has fields of its own."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        names = ",".join(field.name.upper() for field in fields(cls))
         try:
-            qubits, layers, batch = map(int, text.split(","))
+            pairs = zip(fields(cls), text.split(","), strict=True)
+            return cls(*[field.type(value) for field, value in pairs])  # type: ignore[operator]
         except ValueError:
-            reason = f"{text!r} is not QUBITS,LAYERS,BATCH, such as 10,8,64"
-            raise argparse.ArgumentTypeError(reason) from None
-        return cls(qubits, layers, batch)
+            raise argparse.ArgumentTypeError(f"{text!r} is not {names}") from None
 
     def __str__(self) -> str:
-        return f"{self.qubits},{self.layers},{self.batch}"
+        return ",".join(map(str, astuple(self)))
 
-    def angles(self) -> tuple[FloatArray, FloatArray]:
-        """Inputs [batch, qubits] and weights [layers, qubits, 3], in radians."""
-        generator = np.random.default_rng(0)
-        inputs = generator.uniform(-np.pi, np.pi, (self.batch, self.qubits))
-        weights = generator.uniform(-np.pi, np.pi, (self.layers, self.qubits, 3))
-        return inputs, weights
+    def cost(self) -> Cost:
+        """What the model of costs.py counts for this case."""
+        raise NotImplementedError
 
 
-CASES = (Case(4, 4, 256), Case(10, 8, 64), Case(16, 4, 8), Case(20, 4, 1))
+C = TypeVar("C", bound=Case)
 
 
 def threads() -> int:
@@ -65,47 +60,53 @@ def seconds_per_call(
     times: list[float] = []
     start = now = time.perf_counter()
     while (len(times) < 3 or now - start < min_seconds) and now - start < max_seconds:
-        before = now
+        before = time.perf_counter()
         function()
         now = time.perf_counter()
         times.append(now - before)
     return statistics.median(times)
 
 
+def version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # ours, run from a checkout
+        return "(checkout)"
+
+
 def main(
     peer: str,
     distribution: str,
     precision: str,
-    build: Callable[[Case, FloatArray, FloatArray], Step],
+    cases: Sequence[C],
+    build: Callable[[C], Run],
 ) -> None:
-    """Time build(case, inputs, weights)() for the cases on the command line, one JSON line each.
+    """Time build(case)() for the cases on the command line, one JSON line each.
 
-    compile_seconds is what the first step, building included, took beyond a repeated one.
+    compile_seconds is what the first run, building included, took beyond a repeated one.
     gradient_sum adds the magnitudes; gradient_projection, along a fixed direction, would also
-    show a wrong sign or order. cpu_share is the processor time per second of the repeated steps:
+    show a wrong sign or order. cpu_share is the processor time per second of the repeated runs:
     below the number of threads, something else ran on these cores, or threads were idle.
     """
-    parser = argparse.ArgumentParser(description=f"Time the training step of {peer}.")
+    parser = argparse.ArgumentParser(description=f"Time {peer}.")
     parser.add_argument(
         "--case",
-        type=Case.parse,
+        type=type(cases[0]).parse,
         action="append",
-        metavar="QUBITS,LAYERS,BATCH",
-        help="what to time, may be repeated (default: " + " ".join(map(str, CASES)) + ")",
+        help="what to time, may be repeated (default: " + " ".join(map(str, cases)) + ")",
     )
-    for case in parser.parse_args().case or CASES:
-        inputs, weights = case.angles()
+    for case in parser.parse_args().case or cases:
         start = time.perf_counter()
-        step = build(case, inputs, weights)
-        loss, gradient = step()
+        run = build(case)
+        value, gradient = run()
         first = time.perf_counter() - start
         wall, cpu = time.perf_counter(), time.process_time()
-        repeated = seconds_per_call(step)
+        repeated = seconds_per_call(run)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        direction = np.random.default_rng(1).standard_normal(weights.shape)
+        direction = np.random.default_rng(1).standard_normal(gradient.shape)
         line = {
             "peer": peer,
-            "version": metadata.version(distribution),
+            "version": version(distribution),
             "python": platform.python_version(),
             "precision": precision,
             **asdict(case),
@@ -113,7 +114,7 @@ def main(
             "milliseconds": 1e3 * repeated,
             "cpu_share": cpu / wall,
             "compile_seconds": max(0.0, first - repeated),
-            "loss": float(loss),
+            "value": float(value),
             "gradient_sum": float(np.abs(gradient).sum()),
             "gradient_projection": float((gradient * direction).sum()),
         }

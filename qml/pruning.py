@@ -47,7 +47,8 @@ SIMPLER: dict[str, tuple[Rule, ...]] = {
 @cache
 def period(gate: Gate, param: int) -> float:
     """The smallest change of an angle, in radians, that only changes the gate's global phase."""
-    return 2 * pi / min(gate.unitary.shift_frequencies(param))
+    # A gate that only changes the phase has no frequency: any change will do.
+    return 2 * pi / min(gate.unitary.shift_frequencies(param), default=1.0)
 
 
 def wrap(angles: Tensor, periods: Tensor) -> Tensor:
@@ -217,6 +218,8 @@ def _reduced(gate: Gate, params: list[Angle]) -> tuple[Gate, list[Angle]] | None
 
 
 def _check_weights(circuit: Circuit) -> None:
+    for expression in circuit.expressions:
+        raise UsageError(f"pruning needs weights as plain angles, but the circuit has {expression}")
     weights = [p for operation in circuit.operations for p in operation.params if _is_weight(p)]
     for symbol in weights:
         if (symbol.scale, symbol.offset) != (1.0, 0.0):

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from qsim import Circuit, Symbol
+from qsim import GATES, Circuit, Symbol
 from qsim.errors import UsageError
 
 
 def circuit_to_json(circuit: Circuit) -> dict[str, Any]:
-    """A JSON-able dictionary; an angle is a number or the fields of its symbol."""
+    """A JSON-able dictionary; an angle is a number or the fields of its symbol.
+
+    Raises:
+        UsageError: for gates that are not in the table, or angles that are other expressions.
+    """
+    for operation in circuit.operations:
+        plain = all(isinstance(angle, (float, Symbol)) for angle in operation.params)
+        if operation.gate.name not in GATES or not plain:
+            raise UsageError(
+                f"a run folder keeps gates of the table with numbers, weights or inputs as angles, "
+                f"not {operation}"
+            )
     return {
         "num_qubits": circuit.num_qubits,
         "num_weights": circuit.num_weights,

@@ -1,6 +1,6 @@
 """qsim: a statevector simulator for training circuits, on PyTorch tensors."""
 
-from qsim.circuit import Circuit, Input, Operation, Symbol, Weight
+from qsim.circuit import Circuit, Operation, Register
 from qsim.errors import UsageError
 from qsim.execute import (
     counts,
@@ -21,18 +21,23 @@ from qsim.gradients.jacobians import finite_differences, jacobian, parameter_shi
 from qsim.gradients.metric import metric_tensor
 from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
+from qsim.library import qft, random_circuit, state_preparation
 from qsim.observables import PauliString, PauliSum
+from qsim.parameters import Expression, Input, Parameter, Symbol, Weight
 from qsim.results import State
 
 __all__ = [
     "GATES",
     "Circuit",
+    "Expression",
     "Gate",
     "Input",
     "Operation",
+    "Parameter",
     "PauliString",
     "PauliSum",
     "QuantumNaturalGradient",
+    "Register",
     "State",
     "Symbol",
     "UsageError",
@@ -50,10 +55,13 @@ __all__ = [
     "parameter_shift",
     "probabilities",
     "purity",
+    "qft",
+    "random_circuit",
     "reduced_density_matrix",
     "run",
     "samples",
     "spsa",
     "state",
+    "state_preparation",
     "variance",
 ]

@@ -1,91 +1,37 @@
-"""Circuit: gates on qubits, whose angles are numbers, trainable weights or batched inputs."""
+"""Circuit: gates on qubits, whose angles are numbers, weights, inputs, parameters or tensors."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
-from qsim.errors import UsageError
-from qsim.gates import ALIASES, GATES, Gate, find_gate
+from qsim.building import Building
+from qsim.errors import UsageError, need
+from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
+from qsim.parameters import (
+    Angle,
+    Atom,
+    Expression,
+    Input,
+    Symbol,
+    Weight,
+    as_angle,
+    check_names,
+    names_of,
+    substitute,
+    symbols_of,
+    whole,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """The angle scale * source[index] + offset, in radians; source is "weight" or "input"."""
-
-    source: str
-    index: int
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def __mul__(self, factor: float) -> Symbol:
-        number = self._number(factor, "*")
-        return replace(self, scale=self.scale * number, offset=self.offset * number)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: float) -> Symbol:
-        return self * (1 / divisor)
-
-    def __add__(self, number: float) -> Symbol:
-        return replace(self, offset=self.offset + self._number(number, "+"))
-
-    __radd__ = __add__
-
-    def __sub__(self, number: float) -> Symbol:
-        return self + (-number)
-
-    def __rsub__(self, number: float) -> Symbol:
-        return -self + number
-
-    def __neg__(self) -> Symbol:
-        return self * -1.0
-
-    def _number(self, other: Any, operator: str) -> float:
-        if isinstance(other, Symbol):
-            raise UsageError(
-                f"an angle is affine in one symbol, but {self} {operator} {other} has two: "
-                "use two rotations, or feed the result as an input"
-            )
-        return float(other)
-
-    def __str__(self) -> str:
-        name = f"{'w' if self.source == 'weight' else 'x'}[{self.index}]"
-        factor = {1.0: "", -1.0: "-"}.get(self.scale, f"{self.scale:.4g}*")
-        return f"{factor}{name}" + (f"{self.offset:+.4g}" if self.offset else "")
+__all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weight"]
 
 
-def _whole(value: Any) -> int | None:
-    """A Python int of any whole number, None of anything else."""
-    return None if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
-
-
-def _symbol(source: str, position: int) -> Symbol:
-    number = _whole(position)
-    if number is None or number < 0:
-        raise UsageError(f"a {source} index is a whole number from 0 on, not {position!r}")
-    return Symbol(source, number)
-
-
-def Weight(position: int) -> Symbol:
-    """Trainable angle number `position` of the weights tensor."""
-    return _symbol("weight", position)
-
-
-def Input(position: int) -> Symbol:
-    """Angle from column `position` of the inputs tensor [batch, features]."""
-    return _symbol("input", position)
-
-
-Angle: TypeAlias = float | Symbol
+Kept = TypeVar("Kept")
 
 
 class Operation(NamedTuple):
@@ -102,8 +48,30 @@ class Operation(NamedTuple):
         )
 
 
-class Circuit:
+@dataclass(frozen=True)
+class Register(Sequence[int]):
+    """Qubits of a circuit under a name: a sequence of their numbers, which slices give lists of."""
+
+    name: str
+    qubits: tuple[int, ...]
+
+    @overload
+    def __getitem__(self, position: int) -> int: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[int]: ...
+    def __getitem__(self, position: int | slice) -> int | list[int]:
+        found = self.qubits[position]
+        return list(found) if isinstance(found, tuple) else found
+
+    def __len__(self) -> int:
+        return len(self.qubits)
+
+
+class Circuit(Building):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
+
+    Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
+    qubit of a list; lists of equal length for a gate on several qubits give one gate for each row.
 
     Args:
         num_qubits: number of qubits; qubit 0 is the least significant bit of a basis state.
@@ -111,23 +79,35 @@ class Circuit:
         num_inputs: number of input features; by default the highest Input index + 1.
 
     Example:
-        >>> Circuit(2).h(0).cx(0, 1).ry(Weight(0), 1)
-        Circuit(2 qubits, 1 weight, 0 inputs: h 0; cx 0,1; ry(w[0]) 1)
+        >>> Circuit(2).h([0, 1]).cx(0, 1).ry(Weight(0), 1)
+        Circuit(2 qubits, 1 weight, 0 inputs: h 0; h 1; cx 0,1; ry(w[0]) 1)
     """
+
+    if TYPE_CHECKING:  # the methods made from the gate table below
+
+        def __getattr__(self, name: str) -> Callable[..., Circuit]: ...
 
     def __init__(
         self, num_qubits: int, num_weights: int | None = None, num_inputs: int | None = None
     ) -> None:
-        self.num_qubits = _whole(num_qubits) or 0
+        self.num_qubits = whole(num_qubits) or 0
         if self.num_qubits < 1:
             raise UsageError(f"a circuit has one qubit or more, not {num_qubits!r}")
         for size in (num_weights, num_inputs):
-            if size is not None and (_whole(size) is None or size < 0):
+            if size is not None and (whole(size) is None or size < 0):
                 raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
         self._operations: list[Operation] = []
         self._declared = {"weight": num_weights, "input": num_inputs}
         self._used = {"weight": 0, "input": 0}
+        self._expressions: dict[Expression, None] = {}
+        self._names: set[str] = set()
+        self._registers: dict[str, Register] = {}
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what was derived from the operations."""
         self._program: Any = None
+        self._kept: dict[Hashable, Any] = {}
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -145,22 +125,53 @@ class Circuit:
         declared = self._declared[source]
         return self._used[source] if declared is None else declared
 
+    @property
+    def expressions(self) -> Iterable[Expression]:
+        """Angles that are neither numbers nor affine in one symbol, each once."""
+        return self._expressions.keys()
+
+    @property
+    def parameters(self) -> set[str]:
+        """Names of the parameters without a value."""
+        return set(self._names)
+
+    # --- Building ---------------------------------------------------------------------------------
+
+    def register(self, name: str, size: int) -> Register:
+        """The next `size` qubits that are in no register yet, under a name.
+
+        Raises:
+            UsageError: if they are not left, or the name is taken.
+        """
+        first = sum(map(len, self._registers.values()))
+        count = whole(size)
+        if name in self._registers:
+            raise UsageError(f"there is a register {name!r} already: take another name")
+        if count is None or not 1 <= count <= self.num_qubits - first:
+            raise UsageError(
+                f"register {name!r} of {size!r} qubits does not fit: "
+                f"{self.num_qubits - first} of {self.num_qubits} qubits are left"
+            )
+        self._registers[name] = Register(name, tuple(range(first, first + count)))
+        return self._registers[name]
+
     def append(
-        self, name: str | Gate, qubits: int | Iterable[int], params: Iterable[Angle] = ()
+        self, name: str | Gate, qubits: int | Iterable[int], params: Iterable[Any] = ()
     ) -> Circuit:
         """Add one gate and return the circuit.
 
         Args:
-            name: a gate of the table, by name or alias.
+            name: a gate of the table, by name or alias, or a gate as a record.
             qubits: the qubits it acts on, controls first.
-            params: its angles in radians: numbers, Weight(i), Input(i), or a * Weight(i) + b.
+            params: its angles in radians: numbers, Weight(i), Input(i), Parameter("name"), tensors
+                (scalar, or [batch] with one angle for each sample), or polynomials of these.
 
         Raises:
             UsageError: for an unknown gate, a wrong number of qubits or angles, a qubit out of
                 range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
         gate = name if isinstance(name, Gate) else GATES.get(name) or find_gate(name)
-        where = self._check_qubits(gate, (qubits,) if _whole(qubits) is not None else qubits)
+        where = self._check_qubits(gate, (qubits,) if whole(qubits) is not None else qubits)
         if not isinstance(params, Iterable):
             raise UsageError(f"angles of {gate.name} come as a list, not {params!r}")
         angles = tuple([self._angle(gate, p) for p in params])
@@ -170,56 +181,165 @@ class Circuit:
                 f"not {len(angles)}"
             )
         for angle in angles:
-            if isinstance(angle, Symbol):
-                self._used[angle.source] = max(self._used[angle.source], angle.index + 1)
+            if type(angle) is Symbol:
+                if angle.index >= self._used[angle.source]:
+                    self._used[angle.source] = angle.index + 1
+            elif type(angle) is Expression:
+                self._use(angle)
         self._operations.append(Operation(gate, where, angles))
         self._program = None
+        if self._kept:
+            self._kept = {}
         return self
 
     def _check_qubits(self, gate: Gate, qubits: Any) -> tuple[int, ...]:
         given = tuple(qubits)
-        checked = tuple([_whole(qubit) for qubit in given])
+        size = self.num_qubits
+        for qubit in given:  # the usual case, without a detour
+            if type(qubit) is not int or not 0 <= qubit < size:
+                break
+        else:
+            if len(given) == gate.num_qubits == len(set(given)):
+                return given
+        checked = tuple([whole(qubit) for qubit in given])
         if len(given) != gate.num_qubits:
             raise UsageError(
                 f"{gate.name} acts on {gate.num_qubits} qubits, not {len(given)}: {given}"
             )
         for qubit in checked:
-            if qubit is None or not 0 <= qubit < self.num_qubits:
+            if qubit is None or not 0 <= qubit < size:
                 wrong = given[checked.index(qubit)]
                 raise UsageError(
-                    f"{gate.name} on qubit {wrong!r}: a circuit of {self.num_qubits} qubits "
-                    f"has qubits 0 to {self.num_qubits - 1}"
+                    f"{gate.name} on qubit {wrong!r}: a circuit of {size} qubits "
+                    f"has qubits 0 to {size - 1}"
                 )
         if len(set(checked)) != len(checked):
             raise UsageError(f"{gate.name} needs {len(given)} different qubits, not {given}")
         return checked  # type: ignore[return-value]
 
     def _angle(self, gate: Gate, value: Any) -> Angle:
-        if isinstance(value, Symbol):
-            declared = self._declared[value.source]
-            if declared is not None and value.index >= declared:
-                raise UsageError(
-                    f"{gate.name} uses {value.source} {value.index}, "
-                    f"but the circuit was declared with {declared} {value.source}s"
-                )
-            if not (math.isfinite(value.scale) and math.isfinite(value.offset)):
-                raise UsageError(f"an angle of {gate.name} is {value}: its numbers must be finite")
-            return value
-        if getattr(value, "requires_grad", False):
+        angle = as_angle(value, gate.name)
+        if type(angle) is Symbol:
+            self._check_declared(angle.source, angle.index, gate.name)
+        elif type(angle) is Expression:
+            for symbol in symbols_of(angle):
+                self._check_declared(symbol.source, symbol.index, gate.name)
+        return angle
+
+    def _check_declared(self, source: str, position: int, user: str) -> None:
+        declared = self._declared[source]
+        if declared is not None and position >= declared:
             raise UsageError(
-                f"an angle of {gate.name} wants a gradient: use Weight(i) and pass it as weights"
+                f"{user} uses {source} {position}, "
+                f"but the circuit was declared with {declared} {source}s"
             )
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
+
+    def _use(self, expression: Expression) -> None:
+        self._expressions[expression] = None
+        self._names |= names_of(expression)
+        for symbol in symbols_of(expression):
+            self._used[symbol.source] = max(self._used[symbol.source], symbol.index + 1)
+
+    # --- Circuits from circuits -------------------------------------------------------------------
+
+    def compose(self, other: Circuit, qubits: Iterable[int] | None = None) -> Circuit:
+        """Append the gates of a circuit that reads the same weights and inputs; returns self.
+
+        Args:
+            other: the circuit to append.
+            qubits: where its qubits 0, 1, ... go; by default onto the same numbers.
+
+        Raises:
+            UsageError: if it does not fit, on its qubits or in its weights and inputs.
+        """
+        where = None if qubits is None else tuple(qubits)
+        if other.num_qubits > self.num_qubits:
             raise UsageError(
-                f"an angle of {gate.name} is a number, Weight(i) or Input(i), not {value!r}"
-            ) from None
-        if not math.isfinite(number):
-            raise UsageError(
-                f"an angle of {gate.name} is {number}: angles are finite numbers in radians"
+                f"a circuit of {other.num_qubits} qubits does not fit into one of {self.num_qubits}"
             )
-        return number
+        if where is not None:
+            self._check_places(other, where)
+        for source, used in other._used.items():
+            self._check_declared(source, used - 1, "the other circuit")
+            self._used[source] = max(self._used[source], used)
+        self._expressions.update(other._expressions)
+        self._names |= other._names
+        if where is None:
+            self._operations.extend(other.operations)
+        else:
+            self._operations.extend(
+                Operation(gate, tuple([where[q] for q in at]), params)
+                for gate, at, params in other.operations
+            )
+        self._changed()
+        return self
+
+    def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
+        right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
+        if len(where) != other.num_qubits or not all(right) or len(set(where)) != len(where):
+            raise UsageError(
+                f"a circuit of {other.num_qubits} qubits goes onto as many different qubits from "
+                f"0 to {self.num_qubits - 1}, not {where}"
+            )
+
+    def copy(self) -> Circuit:
+        """A circuit of its own with the same gates."""
+        return self._empty().compose(self)
+
+    __copy__ = copy
+
+    def inverse(self) -> Circuit:
+        """The circuit that undoes this one."""
+        undone = self._empty()
+        for gate, qubits, params in reversed(self._operations):
+            for step, where, angles in gate.undone:
+                undone.append(step, [qubits[q] for q in where], fill(angles, params))
+        return undone
+
+    def control(self, count: int = 1, ctrl_state: int | str | None = None) -> Circuit:
+        """This circuit under controls, with its global phase.
+
+        The controls are the first `count` qubits of the result; qubit q of this circuit becomes
+        qubit q + count, as for gates. `ctrl_state` as for `controlled`.
+        """
+        result = self._empty(self.num_qubits + (count if isinstance(count, int) else 0))
+        controls = range(count)
+        for gate, qubits, params in self._operations:
+            where = [q + count for q in qubits]
+            if gate.name == "barrier":
+                result.append(gate, where)
+            else:
+                result.append(controlled(gate, count, ctrl_state), [*controls, *where], params)
+        return result
+
+    def repeat(self, times: int) -> Circuit:
+        """This circuit `times` times in a row, 0 or more."""
+        count = whole(times)
+        if count is None or count < 0:
+            raise UsageError(f"a circuit is repeated 0 times or more, not {times!r}")
+        result = self._empty()
+        result.compose(self)
+        result._operations *= count
+        return result
+
+    def power(self, exponent: int) -> Circuit:
+        """This circuit to a whole power: repeated, and inverted if it is negative."""
+        count = whole(exponent)
+        if count is None:
+            raise UsageError(
+                f"the power of a circuit is a whole number, not {exponent!r}: "
+                "for roots take the matrix of the circuit to that power as a unitary"
+            )
+        return self.repeat(count) if count >= 0 else self.inverse().repeat(-count)
+
+    def _empty(self, num_qubits: int | None = None) -> Circuit:
+        empty = Circuit(
+            num_qubits or self.num_qubits, self._declared["weight"], self._declared["input"]
+        )
+        empty._registers = dict(self._registers) if num_qubits is None else {}
+        return empty
+
+    # --- Values -----------------------------------------------------------------------------------
 
     def bind(self, weights: Tensor | None = None, inputs: Tensor | None = None) -> Circuit:
         """A copy with weights [num_weights], inputs [num_inputs] or both replaced by numbers."""
@@ -228,51 +348,83 @@ class Circuit:
             for source, tensor in (("weight", weights), ("input", inputs))
             if tensor is not None
         }
+
+        def number(atom: Atom) -> float | None:
+            known = isinstance(atom, Symbol) and atom.source in values
+            return values[atom.source][atom.index] if known else None  # type: ignore[union-attr]
+
         kept = {k: None if k in values else size for k, size in self._declared.items()}
-        bound = Circuit(self.num_qubits, kept["weight"], kept["input"])
+        return self._rewritten(Circuit(self.num_qubits, kept["weight"], kept["input"]), number)
+
+    def assign(self, values: Mapping[str, Any]) -> Circuit:
+        """A copy with named parameters replaced by numbers, tensors or other angles.
+
+        Args:
+            values: by name; names that are left out stay parameters.
+
+        Raises:
+            UsageError: for a name that the circuit does not have, or a value that is no angle.
+        """
+        check_names(self, values)
+        angles = {name: as_angle(v, f"parameter {name}") for name, v in values.items()}
+        return self._rewritten(self._empty(), lambda atom: angles.get(getattr(atom, "name", "")))
+
+    def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What `make` made under this key, until a gate is added."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: Kept = self._kept[key]
+        return found
+
+    def replaced(self, symbols: Mapping[Angle, Angle]) -> Circuit:
+        """A copy in which these angles stand for the others, with weights and inputs for them."""
+        result = Circuit(self.num_qubits)
         for gate, qubits, params in self._operations:
-            bound.append(gate, qubits, [_substitute(p, values) for p in params])
-        return bound
+            result.append(gate, qubits, [symbols.get(p, p) for p in params])
+        for source in ("weight", "input"):
+            result._declared[source] = max(self._size(source), result._used[source])
+        return result
 
-    def compose(self, other: Circuit) -> Circuit:
-        """Append the gates of a circuit on the same qubits, weights and inputs; returns self."""
-        if other.num_qubits > self.num_qubits:
-            raise UsageError(
-                f"a circuit of {other.num_qubits} qubits does not fit into one of {self.num_qubits}"
-            )
-        for gate, qubits, params in other.operations:
-            self.append(gate, qubits, params)
-        return self
+    def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
+        for gate, qubits, params in self._operations:
+            empty.append(gate, qubits, [substitute(p, lookup) for p in params])
+        return empty
 
-    def inverse(self) -> Circuit:
-        """The circuit that undoes this one, from gates of the table."""
-        undone = self._empty()
-        for gate, qubits, params in reversed(self._operations):
-            for step, where, angles in expand(gate.inverse, gate, qubits, params):
-                undone.append(step, where, angles)
-        return undone
-
-    def copy(self) -> Circuit:
-        """A circuit of its own with the same gates."""
-        return self._empty().compose(self)
-
-    __copy__ = copy
-
-    def _empty(self) -> Circuit:
-        return Circuit(self.num_qubits, self._declared["weight"], self._declared["input"])
+    # --- Looking at it ----------------------------------------------------------------------------
 
     def count_ops(self) -> dict[str, int]:
         """How often each gate occurs, most frequent first."""
         return dict(Counter(op.gate.name for op in self._operations).most_common())
 
     def depth(self) -> int:
-        """Length of the longest chain of gates that share qubits."""
+        """Length of the longest chain of gates that share qubits; barriers are no gates."""
         level = [0] * self.num_qubits
-        for _, qubits, _ in self._operations:
-            reached = 1 + max(level[q] for q in qubits)
+        for gate, qubits, _ in self._operations:
+            reached = max(level[q] for q in qubits) + (gate.name != "barrier")
             for q in qubits:
                 level[q] = reached
         return max(level)
+
+    def draw(self, output: str = "text", **options: Any) -> Any:
+        """A drawing by Qiskit's drawer: "text", or "mpl" for a matplotlib figure.
+
+        Args:
+            output: "text" or "mpl".
+            options: what `qiskit.QuantumCircuit.draw` takes besides, such as fold=80.
+
+        Raises:
+            UsageError: for another output, or if Qiskit, matplotlib or pylatexenc is missing.
+        """
+        from qsim.interop.qiskit import to_qiskit
+
+        if output not in ("text", "mpl"):
+            raise UsageError(f'a circuit is drawn as "text" or "mpl", not {output!r}')
+        for module in ("matplotlib", "pylatexenc") if output == "mpl" else ():
+            need(module, extra="plot", purpose="drawing circuits with matplotlib")
+        drawing = to_qiskit(self).draw(output, **options)
+        if output == "mpl" and "ax" not in options:  # whoever gets the figure shows it
+            need("matplotlib.pyplot", extra="plot", purpose="drawing circuits").close(drawing)
+        return drawing
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -289,7 +441,7 @@ class Circuit:
     __hash__ = None  # type: ignore[assignment]  # circuits grow
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_program": None}
+        return {**self.__dict__, "_program": None, "_kept": {}}
 
     def __repr__(self) -> str:
         counts = [
@@ -314,34 +466,15 @@ def _numbers(source: str, tensor: Tensor, size: int) -> list[float]:
     return [float(value) for value in tensor.detach().cpu().tolist()]
 
 
-def _substitute(param: Angle, values: dict[str, list[float]]) -> Angle:
-    if isinstance(param, Symbol) and param.source in values:
-        return param.scale * values[param.source][param.index] + param.offset
-    return param
-
-
-@lru_cache(maxsize=1024)
-def _template(builder: Callable[..., Circuit], num_qubits: int, num_params: int) -> Circuit:
-    """A decomposition written out once: its angles are Weight(k) for parameter k of the gate."""
-    return builder(Circuit(num_qubits), *[Weight(k) for k in range(num_params)])
-
-
-def expand(
-    builder: Callable[..., Circuit], gate: Gate, qubits: Sequence[int], params: Sequence[Angle]
-) -> Iterable[Operation]:
-    """What `builder` (a gate's decomposition or inverse) makes of it on these qubits and angles."""
-    for step, where, angles in _template(builder, gate.num_qubits, gate.num_params).operations:
-        filled = tuple(
-            a.scale * params[a.index] + a.offset if isinstance(a, Symbol) else a for a in angles
-        )
-        yield Operation(step, tuple(qubits[q] for q in where), filled)
-
-
 def _method(gate: Gate) -> Callable[..., Circuit]:
     count = len(gate.params)
 
     def add(self: Circuit, *arguments: Any) -> Circuit:
-        return self.append(gate, arguments[count:], arguments[:count])
+        params, qubits = arguments[:count], arguments[count:]
+        for qubit in qubits:
+            if type(qubit) is not int and whole(qubit) is None:
+                return self._spread(gate, qubits, params)
+        return self.append(gate, qubits, params)
 
     add.__name__ = gate.name
     what = f"Add {gate.name}"
@@ -352,6 +485,7 @@ def _method(gate: Gate) -> Callable[..., Circuit]:
 
 
 for _gate in GATES.values():
-    setattr(Circuit, _gate.name, _method(_gate))
+    if _gate.name not in vars(Building):
+        setattr(Circuit, _gate.name, _method(_gate))
 for _alias, _name in ALIASES.items():
     setattr(Circuit, _alias, getattr(Circuit, _name))

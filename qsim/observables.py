@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from numbers import Complex, Real
 from typing import Any, NamedTuple, TypeAlias
 
@@ -378,6 +378,7 @@ Observable: TypeAlias = PauliString | PauliSum
 Observables: TypeAlias = Iterable[Observable] | None
 
 
+@cache
 def all_z(num_qubits: int) -> tuple[PauliString, ...]:
     """Z on each qubit in turn: the usual read-out of a classifier."""
     return tuple(PauliString.z(q, num_qubits) for q in range(num_qubits))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.columns import Values, resolve, tensors_of
 from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
@@ -19,8 +20,6 @@ from qsim.observables import Strings
 
 if TYPE_CHECKING:
     from qsim.results import State
-
-Values: TypeAlias = Mapping[str, "Tensor | float"]
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
@@ -108,8 +107,6 @@ def prepare(
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
             initial state that is not normalized, states beyond the memory, an unknown engine.
     """
-    if values is not None:
-        raise UsageError(f"the circuit has no named parameters, but values= has {list(values)}")
     given = {"weights": weights, "inputs": inputs}
     sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
     tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
@@ -119,15 +116,18 @@ def prepare(
         if name not in tensors and size:
             raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
-    everything = tensors if initial is None else {**tensors, "initial_state": initial}
-    real, device = _common(everything, dtype)
+    everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
+    extra = tensors_of(circuit, values) if circuit.expressions or values else {}
+    real, device = _common({**everything, **extra}, dtype)
     none = torch.zeros(0, dtype=real, device=device)
     ready = {name: tensors[name].to(real) if name in tensors else none for name in sizes}
-    batch, batched = _batch(everything)
+    plain, *columns = resolve(circuit, ready["weights"], ready["inputs"], values)
+    ready = dict(zip(ready, columns, strict=True))
+    batch, batched = _batch({**everything, **ready})
     if initial is not None:
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     call = Call(
-        circuit=circuit,
+        circuit=plain,
         engine=select_engine(engine, device.type),
         weights=ready["weights"],
         inputs=ready["inputs"],

@@ -65,9 +65,11 @@ def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
     Raises:
         UsageError: if a trained coefficient is not finite.
     """
-    _, rows, columns = layout(observables)
-    if rows is None or columns is None:
+    if all(isinstance(observable, PauliString) for observable in observables):
         return values
+    _, rows, columns = layout(observables)
+    assert rows is not None
+    assert columns is not None
     coefficients = torch.cat([_coefficients(o, values) for o in observables])
     terms = values.double()[:, columns.to(values.device)] * coefficients
     empty = terms.new_zeros(len(values), len(observables))

@@ -11,8 +11,8 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -26,17 +26,24 @@ PAULI = {
 }
 
 
-@dataclass(frozen=True, eq=False)
 class TrigMatrix:
     """U(theta) = sum_k coefficients[k] * exp(i * frequencies[k] . theta).
 
-    Attributes:
+    Args:
         frequencies: real, [terms, parameters].
-        coefficients: complex, [terms, d, d].
+        coefficients: complex, [terms, d, d], or a function that makes them when they are first
+            asked for: gates on many qubits are described without their matrix.
     """
 
-    frequencies: np.ndarray
-    coefficients: np.ndarray
+    def __init__(
+        self, frequencies: np.ndarray, coefficients: np.ndarray | Callable[[], np.ndarray]
+    ) -> None:
+        self.frequencies = frequencies
+        self._given = coefficients
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        return self._given() if callable(self._given) else self._given
 
     @property
     def num_params(self) -> int:
@@ -109,12 +116,13 @@ def _unit(param: int, of: int, frequency: float) -> np.ndarray:
 
 def rotation(label: str, param: int = 0, of: int = 1) -> TrigMatrix:
     """exp(-i theta P / 2) for the Pauli string P; theta is parameter `param` out of `of`."""
-    generator = pauli_matrix(label)
-    identity = np.eye(len(generator))
-    frequencies = np.stack([_unit(param, of, -0.5), _unit(param, of, 0.5)])
-    return TrigMatrix(
-        frequencies, np.stack([(identity + generator) / 2, (identity - generator) / 2])
-    )
+
+    def projectors() -> np.ndarray:
+        generator = pauli_matrix(label)
+        identity = np.eye(len(generator))
+        return np.stack([(identity + generator) / 2, (identity - generator) / 2])
+
+    return TrigMatrix(np.stack([_unit(param, of, -0.5), _unit(param, of, 0.5)]), projectors)
 
 
 def phase(param: int = 0, of: int = 1) -> TrigMatrix:
@@ -123,14 +131,31 @@ def phase(param: int = 0, of: int = 1) -> TrigMatrix:
     return TrigMatrix(frequencies, np.stack([np.diag([1, 0]), np.diag([0, 1])]).astype(complex))
 
 
-def control(matrix: TrigMatrix, count: int = 1) -> TrigMatrix:
-    """`count` controls before the target: the first qubits of the gate, its lowest bits."""
-    dim, size = matrix.dim, matrix.dim << count
-    last = (1 << count) - 1
-    active = np.arange(dim) * (last + 1) + last
-    embedded = np.zeros((len(matrix.coefficients), size, size), dtype=complex)
-    embedded[np.ix_(np.arange(len(embedded)), active, active)] = matrix.coefficients
-    idle = np.eye(size, dtype=complex)
-    idle[active, active] = 0
-    frequencies = np.vstack([np.zeros((1, matrix.num_params)), matrix.frequencies])
-    return _collect(frequencies, np.concatenate([idle[None], embedded]))
+def scalar(param: int = 0, of: int = 1, dim: int = 2) -> TrigMatrix:
+    """exp(i theta) times the identity: a global phase; theta is parameter `param` out of `of`."""
+    return TrigMatrix(_unit(param, of, 1.0)[None], np.eye(dim, dtype=complex)[None])
+
+
+def control(matrix: TrigMatrix, count: int = 1, state: int = -1) -> TrigMatrix:
+    """`count` controls before the target: the first qubits of the gate, its lowest bits.
+
+    Args:
+        matrix: what happens to the target.
+        count: number of controls.
+        state: bits that the controls must have, the first one lowest; by default all are 1.
+    """
+    active = state & ((1 << count) - 1)
+    idle = np.zeros((1, matrix.num_params))
+    frequencies, where = np.unique(
+        np.round(np.vstack([idle, matrix.frequencies]), 12), axis=0, return_inverse=True
+    )
+
+    def embedded() -> np.ndarray:
+        rows = np.arange(matrix.dim) << count | active
+        rest = np.setdiff1d(np.arange(matrix.dim << count), rows)
+        terms = np.zeros((len(frequencies), *[matrix.dim << count] * 2), dtype=complex)
+        terms[np.ix_(where.reshape(-1)[1:], rows, rows)] = matrix.coefficients
+        terms[where.reshape(-1)[0], rest, rest] = 1
+        return terms
+
+    return TrigMatrix(frequencies, embedded)

@@ -75,9 +75,9 @@ def select_engine(name: str, device_type: str) -> Engine:
     if _native_missing():
         _warn_reference()
         return _reference()
-    from qsim.engines.fallback import CpuFromZero
+    from qsim.engines.cpu import CpuEngine
 
-    return CpuFromZero()
+    return CpuEngine()
 
 
 def _reference() -> Engine:

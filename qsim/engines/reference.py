@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -35,37 +37,63 @@ class ReferenceEngine:
         initial: Tensor | None = None,
     ) -> Tensor:
         n = circuit.num_qubits
-        dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
         if initial is None:
+            dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
             initial = torch.zeros(2**n, dtype=dtype, device=weights.device)
             initial[0] = 1
-        psi = initial.expand(batch, -1).reshape([batch, *[2] * n])
+        psi = initial.expand(batch, 2**n).reshape([batch, *[2] * n])
         for gate, qubits, params in circuit.operations:
-            psi = apply_matrix(_matrix(gate, params, weights, inputs).to(dtype), psi, qubits)
+            angles = [_value(p, weights, inputs) for p in params]
+            psi = apply_gate(gate, angles, psi, qubits)
         return psi.reshape(batch, 2**n)
 
 
-def _matrix(gate: Gate, params: tuple[Angle, ...], weights: Tensor, inputs: Tensor) -> Tensor:
-    """The gate's matrix, [d, d], or [batch, d, d] where samples differ; fixed ones are exact."""
-    numbers = [p for p in params if not isinstance(p, Symbol)]
-    if len(numbers) == len(params):
-        return torch.as_tensor(gate.unitary.at(*numbers), device=weights.device)
-    angles = [_value(p, weights, inputs) for p in params]
-    return gate.unitary(torch.stack(torch.broadcast_tensors(*angles), -1))
-
-
-def _value(param: Angle, weights: Tensor, inputs: Tensor) -> Tensor:
-    """An angle as a tensor: [] if shared by the batch, else [batch]."""
-    if not isinstance(param, Symbol):
-        return weights.new_tensor(param)
+def _value(param: Angle, weights: Tensor, inputs: Tensor) -> float | Tensor:
+    """An angle: a number, a tensor [] if shared by the batch, else [batch]."""
+    if isinstance(param, float):
+        return param
+    assert isinstance(param, Symbol), "expressions are resolved before a run"
     source = weights if param.source == "weight" else inputs
     return param.scale * source[..., param.index] + param.offset
 
 
-def apply_matrix(matrix: Tensor, psi: Tensor, qubits: tuple[int, ...]) -> Tensor:
-    """Apply [d, d] or [batch, d, d] to qubits of psi [batch, 2, ..., 2]; axis 1: the last qubit."""
+def apply_gate(
+    gate: Gate, angles: Sequence[float | Tensor], psi: Tensor, qubits: tuple[int, ...]
+) -> Tensor:
+    """Apply a gate to qubits of psi [batch, 2, ..., 2], whose axis 1 is the last qubit."""
     axes = [psi.dim() - 1 - q for q in reversed(qubits)]
     ends = list(range(psi.dim() - len(axes), psi.dim()))
     moved = psi.movedim(axes, ends)
-    flat = moved.reshape(psi.shape[0], -1, matrix.shape[-1])
-    return (flat @ matrix.transpose(-1, -2)).reshape(moved.shape).movedim(ends, axes)
+    flat = moved.reshape(psi.shape[0], -1, 2 ** len(axes))
+    return _acted(gate, angles, flat).reshape(moved.shape).movedim(ends, axes)
+
+
+def _acted(gate: Gate, angles: Sequence[float | Tensor], amplitudes: Tensor) -> Tensor:
+    """The gate on the last axis of [batch, ..., 2**num_qubits]; controls are its lowest bits."""
+    if gate.base:
+        inner, count, state = gate.base
+        parts = amplitudes.unflatten(-1, (-1, 2**count))
+        result = parts.clone()
+        result[..., state] = _acted(inner, angles, parts[..., state])
+        return result.flatten(-2)
+    if gate.action:
+        return gate.action(amplitudes, *[_beside(angle, amplitudes) for angle in angles])
+    matrix = _matrix(gate, angles).to(amplitudes)
+    return amplitudes @ matrix.transpose(-1, -2)
+
+
+def _beside(angle: float | Tensor, amplitudes: Tensor) -> Tensor:
+    """An angle as a tensor that multiplies amplitudes [batch, ...]; numbers are exact."""
+    if isinstance(angle, float):
+        return torch.tensor(angle, dtype=torch.float64, device=amplitudes.device)
+    return angle.reshape([-1] + [1] * (amplitudes.dim() - 1)) if angle.dim() else angle
+
+
+def _matrix(gate: Gate, angles: Sequence[float | Tensor]) -> Tensor:
+    """The gate's matrix, [d, d], or [batch, d, d] where samples differ; fixed ones are exact."""
+    numbers = [a for a in angles if isinstance(a, float)]
+    if len(numbers) == len(angles):
+        return torch.as_tensor(gate.unitary.at(*numbers))
+    like = next(a for a in angles if isinstance(a, Tensor))
+    tensors = [like.new_tensor(a) if isinstance(a, float) else a for a in angles]
+    return gate.unitary(torch.stack(torch.broadcast_tensors(*tensors), -1))

@@ -81,21 +81,24 @@ class Planner {
 
     void add(const LoweredGate& gate, const int32_t* qubits, const Angle* angles) {
         for (const Step& step : gate.steps) {
-            const int target = qubits[step.target];
-            const int first = step.control[0] < 0 ? -1 : qubits[step.control[0]];
-            const int second = step.control[1] < 0 ? -1 : qubits[step.control[1]];
+            std::vector<int> where;
+            for (int32_t q : step.qubits) where.push_back(qubits[q]);
+            const int target = where.back();
             switch (step.kind) {
                 case kX:
                     flip(target);
                     break;
                 case kCX:
-                    controlled_flip(first, target);
+                    controlled_flip(where[0], target);
                     break;
                 case kSwap:
-                    exchange(first, target);
+                    exchange(where[0], target);
+                    break;
+                case kMatrix:
+                    matrix(step, where);
                     break;
                 default:
-                    factor(step, target, first, second, angles);
+                    factor(step, where, angles);
             }
         }
     }
@@ -124,8 +127,11 @@ class Planner {
         std::swap(pending_[a], pending_[b]);
     }
 
-    void factor(const Step& step, int target, int first, int second, const Angle* angles) {
-        const Elementary& gate = table_.elementary[step.elementary];
+    void factor(const Step& step, const std::vector<int>& where, const Angle* angles) {
+        Elementary own{};
+        if (step.elementary < 0)
+            std::copy(step.matrix.begin(), step.matrix.end(), own.projectors[0].begin());
+        const Elementary& gate = step.elementary < 0 ? own : table_.elementary[step.elementary];
         Angle angle{kConstant, 0, 0, step.offset};
         if (step.param >= 0) {
             angle = angles[step.param];
@@ -133,12 +139,29 @@ class Planner {
             angle.offset = angle.offset * step.scale + step.offset;
         }
         note_size(angle);
-        if (first < 0) {
-            pending_[target].add(gate, angle);
+        if (where.size() == 1) {
+            pending_[where[0]].add(gate, angle);
             return;
         }
-        open_controlled(target, first, second);
+        open_controlled(where);
         controlled_.add(gate, angle);
+    }
+
+    void matrix(const Step& step, const std::vector<int>& where) {
+        for (int q : where) flush(q);
+        Dense dense{{}, {}, 0, step.matrix};
+        for (int q : where) {
+            dense.flips |= uint32_t{flipped(q)} << dense.masks.size();
+            dense.masks.push_back(program_.columns[q]);
+            dense.rows.push_back(program_.rows[q]);
+        }
+        Item item{};
+        item.kind = kMatrixItem;
+        item.factor_begin = item.factor_end = static_cast<int32_t>(program_.factors.size());
+        item.control_begin = item.control_end = static_cast<int32_t>(program_.controls.size());
+        item.dense = static_cast<int32_t>(program_.dense.size());
+        program_.dense.push_back(std::move(dense));
+        program_.items.push_back(item);
     }
 
     void note_size(const Angle& angle) {
@@ -149,25 +172,19 @@ class Planner {
     }
 
     // Consecutive factors with the same target and controls make one item.
-    void open_controlled(int target, int first, int second) {
-        const std::array<int, 3> where{target, first, second};
-        const bool busy = std::any_of(where.begin(), where.end(), [&](int q) {
-            return q >= 0 && !pending_[q].factors.empty();
-        });
+    void open_controlled(const std::vector<int>& where) {
+        const bool busy = std::any_of(where.begin(), where.end(),
+                                      [&](int q) { return !pending_[q].factors.empty(); });
         if (where == controlled_where_ && !busy) return;
         close_controlled();
-        for (int q : where) {
-            if (q >= 0) flush(q);
-        }
+        for (int q : where) flush(q);
         controlled_where_ = where;
     }
 
     void close_controlled() {
-        if (!controlled_.factors.empty()) {
-            emit(controlled_, controlled_where_[0], {controlled_where_[1], controlled_where_[2]});
-        }
+        if (!controlled_.factors.empty()) emit(controlled_, controlled_where_);
         controlled_ = {};
-        controlled_where_ = {-1, -1, -1};
+        controlled_where_.clear();
     }
 
     void close_controlled_on(int q) {
@@ -181,44 +198,49 @@ class Planner {
     void flush(int q) {
         close_controlled_on(q);
         if (pending_[q].factors.empty()) return;
-        emit(pending_[q], q, {-1, -1});
+        emit(pending_[q], {q});
         pending_[q] = {};
     }
 
-    void emit(const FusedFactors& fused, int target, std::array<int, 2> controls) {
+    // Controls first, then the target.
+    void emit(const FusedFactors& fused, const std::vector<int>& where) {
         Item item{};
         item.factor_begin = static_cast<int32_t>(program_.factors.size());
         program_.factors.insert(program_.factors.end(), fused.factors.begin(), fused.factors.end());
         item.factor_end = static_cast<int32_t>(program_.factors.size());
         item.kind = fused.kind();
         item.depends = fused.depends;
-        item.mask = program_.columns[target];
-        item.row = program_.rows[target];
-        item.flip = static_cast<uint8_t>(parity(item.row & program_.offset));
-        for (int q : controls) {
-            if (q < 0) continue;
-            item.control_row[item.controls] = program_.rows[q];
-            item.control_flip[item.controls++] =
-                static_cast<uint8_t>(parity(program_.rows[q] & program_.offset));
-        }
+        item.mask = program_.columns[where.back()];
+        item.row = program_.rows[where.back()];
+        item.flip = flipped(where.back());
+        item.control_begin = static_cast<int32_t>(program_.controls.size());
+        for (size_t c = 0; c + 1 < where.size(); ++c)
+            program_.controls.push_back({program_.rows[where[c]], flipped(where[c])});
+        item.control_end = static_cast<int32_t>(program_.controls.size());
         program_.items.push_back(item);
+    }
+
+    uint8_t flipped(int q) const {
+        return static_cast<uint8_t>(parity(program_.rows[q] & program_.offset));
     }
 
     Program& program_;
     const GateTable& table_;
     std::vector<FusedFactors> pending_;
     FusedFactors controlled_;
-    std::array<int, 3> controlled_where_{-1, -1, -1};
+    std::vector<int> controlled_where_;  // controls, then the target; empty if none is open
 };
 
-Program::Program(const GateTable& table, int num_qubits, const std::vector<int32_t>& gates,
-                 const std::vector<int32_t>& qubits, const std::vector<Angle>& angles)
+Program::Program(const GateTable& table, const std::vector<LoweredGate>& own, int num_qubits,
+                 const std::vector<int32_t>& gates, const std::vector<int32_t>& qubits,
+                 const std::vector<Angle>& angles)
     : num_qubits(num_qubits) {
     Planner planner(*this, table);
     const int32_t* next_qubit = qubits.data();
     const Angle* next_angle = angles.data();
     for (int32_t id : gates) {
-        const LoweredGate& gate = table.gates[id];
+        const size_t number = static_cast<size_t>(id), known = table.gates.size();
+        const LoweredGate& gate = number < known ? table.gates[number] : own[number - known];
         planner.add(gate, next_qubit, next_angle);
         next_qubit += gate.num_qubits;
         next_angle += gate.num_params;
@@ -229,7 +251,7 @@ Program::Program(const GateTable& table, int num_qubits, const std::vector<int32
 const Schedule& Program::schedule(const ScheduleRequest& request) const {
     const std::lock_guard<std::mutex> lock(mutex_);
     std::unique_ptr<Schedule>& kept = schedules_[request];
-    if (!kept) kept = std::make_unique<Schedule>(make_schedule(items, num_qubits, request));
+    if (!kept) kept = std::make_unique<Schedule>(make_schedule(*this, request));
     return *kept;
 }
 

@@ -1,4 +1,4 @@
-// Circuit -> Program: gates become 2x2 matrices (with up to two controls) on pairs of amplitudes.
+// Circuit -> Program: gates become 2x2 matrices, with controls, on pairs of amplitudes.
 //
 // X, CX and SWAP never touch memory. They only change how a logical basis state x is stored:
 // amplitude x lies at address p = A x ^ b over GF(2). A one-qubit gate on qubit q then pairs the
@@ -18,7 +18,6 @@
 
 namespace qsim {
 
-using Complex = std::complex<double>;
 using Matrix = std::array<Complex, 4>;  // row-major 2x2
 
 // U(t) = sum_k projectors[k] exp(i frequencies[k] t); a fixed gate is projectors[0].
@@ -28,12 +27,15 @@ struct Elementary {
     bool diagonal, real;
 };
 
-enum StepKind : int32_t { kX, kCX, kSwap, kFactor };
+enum StepKind : int32_t { kX, kCX, kSwap, kFactor, kMatrix };
 
-// One step of a gate's lowering; qubits and parameter are the gate's own, -1 where there is none.
+// One step of a gate's lowering. Qubits are the gate's own: controls, then the target; those of a
+// matrix from its lowest bit on. A fixed matrix stands in for an elementary gate (-1).
 struct Step {
-    int32_t kind, target, control[2], elementary, param;
+    int32_t kind, elementary, param;
     double scale, offset;
+    std::vector<int32_t> qubits;
+    std::vector<Complex> matrix;
 };
 
 struct LoweredGate {
@@ -63,9 +65,11 @@ struct Factor {
 
 class Program {
   public:
-    // Flat circuit: gate ids, then qubits and angles of all gates one after another.
-    Program(const GateTable& table, int num_qubits, const std::vector<int32_t>& gates,
-            const std::vector<int32_t>& qubits, const std::vector<Angle>& angles);
+    // Flat circuit: gate ids, then qubits and angles of all gates one after another. Ids beyond the
+    // table are those of `own`, the circuit's own gates.
+    Program(const GateTable& table, const std::vector<LoweredGate>& own, int num_qubits,
+            const std::vector<int32_t>& gates, const std::vector<int32_t>& qubits,
+            const std::vector<Angle>& angles);
 
     // How to run it; made once for each request, then kept.
     const Schedule& schedule(const ScheduleRequest& request) const;
@@ -74,6 +78,8 @@ class Program {
     int num_weights = 0, num_inputs = 0;  // sizes the circuit reads
     std::vector<Item> items;
     std::vector<Factor> factors;
+    std::vector<Control> controls;
+    std::vector<Dense> dense;
     std::vector<uint64_t> columns, rows;  // of A and A^-1 at the end
     uint64_t offset = 0;                  // b at the end
 

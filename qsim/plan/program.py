@@ -7,12 +7,11 @@ from typing import Any
 
 from qsim import _native
 from qsim.circuit import Circuit, Symbol
-from qsim.gates import GATES
+from qsim.gates import GATES, Gate
 from qsim.observables import PauliString
 from qsim.plan.lowering import elementary_gates, elementary_row, gate_row
 
 _SOURCES = {"weight": 0, "input": 1}
-_CONSTANT = (-1, 0, 0.0)
 
 
 class Program:
@@ -20,34 +19,37 @@ class Program:
 
     def __init__(self, circuit: Circuit) -> None:
         operations = circuit.operations
-        ids = _gate_ids()
-        angles = [
-            (_SOURCES[p.source], p.index, p.scale, p.offset)
-            if isinstance(p, Symbol)
-            else (*_CONSTANT, p)
-            for operation in operations
-            for p in operation.params
+        table, own = _gate_numbers(), dict[Gate, int]()
+        numbers = []
+        for gate, _, _ in operations:
+            number = table.get(id(gate), -1)
+            numbers.append(own.setdefault(gate, len(table) + len(own)) if number < 0 else number)
+        angles = [angle for operation in operations for angle in operation.params]
+        rows = [
+            (_SOURCES[a.source], a.index, a.scale, a.offset)
+            if a.__class__ is Symbol
+            else (-1, 0, 0.0, a)
+            for a in angles
         ]
-        sources, indices, scales, offsets = (
-            zip(*angles, strict=True) if angles else ((), (), (), ())
-        )
         self.native = _native.Program(
             _gate_table(),
+            [gate_row(gate) for gate in own],
             circuit.num_qubits,
-            [ids[operation.gate.name] for operation in operations],
+            numbers,
             [qubit for operation in operations for qubit in operation.qubits],
-            sources,
-            indices,
-            scales,
-            offsets,
+            rows,
         )
         self._measurements: dict[tuple[PauliString, ...], Any] = {}
 
     def measurement(self, observables: tuple[PauliString, ...]) -> Any:
         """The observables where the program's final state has them."""
         if observables not in self._measurements:
-            rows = [(p.x_mask, p.z_mask, p.num_y) for p in observables]
-            self._measurements[observables] = _native.Measurement(self.native, rows)
+            self._measurements[observables] = _native.Measurement(
+                self.native,
+                [p.x_mask for p in observables],
+                [p.z_mask for p in observables],
+                [p.num_y for p in observables],
+            )
         return self._measurements[observables]
 
 
@@ -60,8 +62,9 @@ def program_of(circuit: Circuit) -> Program:
 
 
 @cache
-def _gate_ids() -> dict[str, int]:
-    return {name: number for number, name in enumerate(GATES)}
+def _gate_numbers() -> dict[int, int]:
+    """The number of each gate of the table, by its id: such gates are single objects."""
+    return {id(gate): number for number, gate in enumerate(GATES.values())}
 
 
 @cache

@@ -1,4 +1,11 @@
-// Program -> Schedule: the items in sweeps over tiles, with phases pulled out of dense gates.
+// Program -> Schedule: the items in stages over memory and sweeps over tiles, with phases pulled
+// out of dense gates.
+//
+// Amplitudes stand in vectors: the lowest lane_bits of an address are lanes of a vector, the rest
+// is the vector's place. A stage brings cosets of 2^bits vectors into a buffer that fits the outer
+// cache and runs as many operations there as its subspace allows; inside the buffer, sweeps do the
+// same for tiles that fit the inner cache. A state that fits the outer cache is one stage, in
+// place.
 //
 // A one-qubit unitary is diag(a) R diag(c) with R real. The diagonal parts of neighbouring gates
 // commute with each other and with gates on other qubits, so they are gathered into layers: one
@@ -11,43 +18,19 @@
 #include <cstdint>
 #include <vector>
 
+#include "item.hpp"
+
 namespace qsim {
 
-inline uint64_t parity(uint64_t bits) { return static_cast<uint64_t>(__builtin_parityll(bits)); }
-
-// What an item's matrix is; a rotation is the real part R of a dense one whose phases went into
-// layers.
-enum Kind : uint8_t { kDiagonal, kReal, kDense, kRotation };
-
-// A fused one-qubit gate: factors applied in order to the pairs (p, p ^ mask), where all controls
-// are 1.
-struct Item {
-    int32_t factor_begin, factor_end;
-    uint64_t mask, row, control_row[2];
-    uint8_t kind, controls, depends;  // depends: bit `Source` set if a factor reads it
-    uint8_t flip, control_flip[2];
-
-    // "All controls are 1" is a product of (1 - (-1)^control) / 2; multiplied out, it is a sum of
-    // weight * (-1)^(rows.p): calls visit(weight, rows) for each term.
-    template <class Visit>
-    void each_character(Visit visit) const {
-        for (int chosen = 0; chosen < 1 << controls; ++chosen) {
-            double weight = 1.0 / (1 << controls);
-            uint64_t rows = 0;
-            for (int c = 0; c < controls; ++c) {
-                if (!(chosen >> c & 1)) continue;
-                weight *= control_flip[c] ? 1 : -1;
-                rows ^= control_row[c];
-            }
-            visit(weight, rows);
-        }
-    }
-};
+class Program;
 
 // What a schedule is made for.
 struct ScheduleRequest {
-    int bits;         // tiles have at most 2^bits amplitudes, bits <= 16
-    uint8_t batched;  // bit `Source` set if samples differ in it
+    int lane_bits;
+    int tile_bits, stage_bits;  // tiles and buffers have at most 2^bits vectors; tile_bits <= 10
+    bool layers;                // gather phases
+    bool product;               // |0...0> is what the first gates meet
+    uint8_t batched;            // bit `Source` set if samples differ in it
     auto operator<=>(const ScheduleRequest&) const = default;
 };
 
@@ -62,38 +45,62 @@ struct Layer {
     int32_t term_begin, term_end;
 };
 
-// One pass over a tile: one item, two items that commute and are real, or a layer of phases.
-enum Pass : uint8_t { kSingle, kDouble, kPhases };
+// One pass over a tile: a layer of phases; a diagonal item, vector by vector; an item on pairs of
+// vectors, or on pairs of lanes of one vector; two items on quadruples; a matrix on more qubits.
+enum Pass : uint8_t { kPhases, kSolos, kPairs, kWithin, kQuads, kCosets };
+
 struct Operation {
     Pass pass;
-    uint8_t kind;           // of a single item's matrix
-    int32_t first, second;  // items; of phases: layer, and its place among those of its sweep
-    // Where the tile indices stand that belong together. Single: pairs (qubit at 0, at 1), in a
-    // segment for each parity of the controls inside the tile. Double: quadruples (00, 01, 10, 11),
-    // the first item's qubit last.
-    uint32_t begin[5];
+    uint8_t kind;           // of the matrices
+    int32_t first, second;  // items; of phases: layer, and its place among those of its stage; of a
+                            // matrix: item, and where its masks begin in Schedule::masks
+    uint16_t mask[2];       // of the items, in tile coordinates
+    int32_t segment_begin, segment_end;
 };
 
-// Operations over tiles: cosets of 2^bits addresses, all of which lie in fast memory at once.
+// Tile indices of one coset representative each, all with the same values of the item's qubit (bit
+// 0; of a quadruple's second item: bit 1) and controls (from bit 1 on), but for what the tile's
+// place and the lanes add. From a representative the others are reached by the masks.
+struct Segment {
+    uint32_t key, begin, end;
+};
+
+// Operations over tiles: cosets of 2^bits vectors of the buffer.
 struct Sweep {
     int32_t begin, end;  // operations
     int32_t bits;
-    uint64_t pivots;        // address bits that are zero in every tile's base
-    uint32_t offset_begin;  // into Schedule::offsets: address = base ^ offset[j]
+    uint64_t pivots;        // bits of a place that are zero in every tile's base
+    uint32_t offset_begin;  // into Schedule::offsets: place = base ^ offset[j]
+};
+
+// Sweeps over buffers: cosets of 2^bits vectors of the state, spanned by Schedule::vectors from
+// vector_begin on.
+struct Stage {
+    int32_t begin, end;  // sweeps
+    int32_t bits;
+    uint64_t pivots;
+    uint32_t vector_begin;
 };
 
 struct Schedule {
+    std::vector<Stage> stages;
     std::vector<Sweep> sweeps;
     std::vector<Operation> operations;
+    std::vector<Segment> segments;
     std::vector<Layer> layers;
     std::vector<Term> terms;
     std::vector<uint16_t> indices;
-    std::vector<uint64_t> offsets;
+    std::vector<uint16_t> masks;    // of matrices, in addresses of the tile, lanes lowest
+    std::vector<uint64_t> offsets;  // of tiles
+    std::vector<uint64_t> vectors;  // of stages
     std::vector<uint8_t> rotation;  // for each item: its phases are in layers
-    int most_layers = 0;            // in one sweep
+    int most_layers = 0;            // in one stage
+    int most_stage_bits = 0;
+    // For each qubit the item, or -1, that turns its |0> before anything else happens to it: these
+    // make a product state and are no operations. Empty if there is none.
+    std::vector<int32_t> product;
 };
 
-Schedule make_schedule(const std::vector<Item>& items, int num_qubits,
-                       const ScheduleRequest& request);
+Schedule make_schedule(const Program& program, const ScheduleRequest& request);
 
 }  // namespace qsim

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
+from scipy.stats import unitary_group
 from torch import Tensor
 
 from qsim import GATES, Circuit, Gate, Input, PauliString, Symbol, Weight
+from qsim.families import diagonal, pauli_rotation, unitary
+from qsim.gates import controlled
+from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
+from qsim.trig import PAULI
 
 # The same examples in every run: what fails here fails everywhere.
 settings.register_profile("qsim", deadline=None, derandomize=True, database=None)
@@ -40,11 +46,12 @@ def _circuits(
     min_steps: int = 0,
     max_steps: int = 20,
     names: tuple[str, ...] = tuple(GATES),
+    any_size: bool = False,
 ) -> Circuit:
     """Circuits with all kinds of angles on NUM_SYMBOLS weights and as many inputs.
 
     A step is a gate anywhere, or a one-qubit gate on every qubit: engines treat neighbours that
-    commute together.
+    commute together. With `any_size`, it may be one of the gates that are not in the table.
     """
     num_qubits = draw(st.integers(min_qubits, max_qubits))
     circuit = Circuit(num_qubits, NUM_SYMBOLS, NUM_SYMBOLS)
@@ -57,6 +64,8 @@ def _circuits(
                 _append(draw, circuit, gate, [qubit])
             continue
         gate = draw(st.sampled_from(fitting))
+        if any_size and draw(st.booleans()):
+            gate = draw(_gates_of_any_size(num_qubits))
         places = st.lists(
             st.integers(0, num_qubits - 1),
             min_size=gate.num_qubits,
@@ -65,6 +74,21 @@ def _circuits(
         )
         _append(draw, circuit, gate, draw(places))
     return circuit
+
+
+@st.composite
+def _gates_of_any_size(draw: st.DrawFn, num_qubits: int) -> Gate:
+    size = draw(st.integers(1, num_qubits))
+    kind = draw(st.sampled_from(["controlled", "rotation", "unitary", "diagonal"]))
+    if kind == "rotation":
+        return pauli_rotation(draw(st.text("IXYZ", min_size=size, max_size=size)))
+    if kind == "controlled" and size > 1:
+        base = draw(st.sampled_from(["x", "ry", "u3", "p", "h"]))
+        return controlled(base, size - 1, draw(st.integers(0, 2 ** (size - 1) - 1)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**31)))
+    if kind == "diagonal":
+        return diagonal(np.exp(1j * generator.uniform(-3, 3, 2**size)))
+    return unitary(unitary_group.rvs(2 ** min(size, 3), random_state=generator))
 
 
 @st.composite
@@ -101,3 +125,90 @@ def tensors() -> Callable[..., st.SearchStrategy[tuple[Tensor, Tensor]]]:
 def observables() -> Callable[..., st.SearchStrategy[list[PauliString]]]:
     """observables(num_qubits) -> strategy."""
     return _observables
+
+
+# --- Matrices in numpy, entry by entry: what gates and lowering are compared with -----------------
+
+
+class Oracle:
+    """Slow and plain matrices of gates, circuits and steps; a first qubit is the lowest bit."""
+
+    @staticmethod
+    def unitary_of(circuit: Circuit) -> np.ndarray:
+        """Matrix of a circuit of numbers, multiplied out from the gates' matrices in numpy."""
+        total = np.eye(2**circuit.num_qubits, dtype=complex)
+        for gate, qubits, params in circuit.operations:
+            total = Oracle.embed(gate.unitary.at(*params), qubits, circuit.num_qubits) @ total
+        return total
+
+    @staticmethod
+    def embed(matrix: np.ndarray, qubits: Sequence[int], num_qubits: int) -> np.ndarray:
+        """The matrix on these qubits (first = least significant) among all."""
+        columns = np.arange(2**num_qubits)
+        full = np.zeros([2**num_qubits] * 2, dtype=complex)
+        local = sum((columns >> q & 1) << k for k, q in enumerate(qubits))
+        kept = columns & ~sum(1 << q for q in qubits)
+        for row in range(2 ** len(qubits)):
+            target = kept | sum((row >> k & 1) << q for k, q in enumerate(qubits))
+            full[target, columns] += matrix[row, local]
+        return full
+
+    @staticmethod
+    def controlled(matrix: np.ndarray, count: int, state: int = -1) -> np.ndarray:
+        """Controls first; they act on the bits `state`, all 1 by default."""
+        full = np.eye(len(matrix) << count, dtype=complex)
+        active = [(k << count) + state % (1 << count) for k in range(len(matrix))]
+        full[np.ix_(active, active)] = matrix
+        return full
+
+    @staticmethod
+    def lowered(gate: Gate, angles: Sequence[float]) -> np.ndarray:
+        """The matrix that the steps of a gate multiply out to."""
+        total = np.eye(2**gate.num_qubits, dtype=complex)
+        for step in lower(gate):
+            matrix = Oracle.step_matrix(step, angles)
+            qubits = step.qubits or (*step.controls, step.target)
+            total = Oracle.embed(matrix, qubits, gate.num_qubits) @ total
+        return total
+
+    @staticmethod
+    def step_matrix(step: Step, angles: Sequence[float]) -> np.ndarray:
+        """A step's matrix on its controls and target, or on its qubits."""
+        if step.kind is StepKind.MATRIX:
+            assert not step.controls
+            assert step.target == -1
+            assert step.matrix is not None
+            assert len(step.matrix) == 2 ** len(step.qubits) > 2
+            return step.matrix
+        assert step.qubits == ()
+        if step.kind is StepKind.SWAP:
+            return np.eye(4)[[0, 2, 1, 3]].astype(complex)
+        count = len(step.controls)
+        if step.kind is StepKind.FACTOR:
+            return Oracle.controlled(Oracle.factor_matrix(step, angles), count)
+        assert count == (step.kind is StepKind.CX)
+        return Oracle.controlled(PAULI["X"], count)
+
+    @staticmethod
+    def factor_matrix(step: Step, angles: Sequence[float]) -> np.ndarray:
+        """A factor's 2x2 matrix, from the numbers that the planner gets."""
+        if step.matrix is not None:
+            assert step.elementary == -1
+            assert step.matrix.shape == (2, 2)
+            return step.matrix
+        gate, angle = elementary_gates()[step.elementary], step.angle
+        frequencies, projectors, diagonal, real = elementary_row(gate)
+        number = (
+            angle.scale * angles[angle.index] + angle.offset if isinstance(angle, Symbol) else angle
+        )
+        terms = np.array(projectors).reshape(2, 2, 2)
+        matrix = sum(np.exp(1j * f * number) * t for f, t in zip(frequencies, terms, strict=True))
+        assert not diagonal or abs(matrix[0, 1]) + abs(matrix[1, 0]) < 1e-14
+        assert not real or np.abs(matrix.imag).max() < 1e-14
+        return np.asarray(matrix)
+
+
+@pytest.fixture(scope="session")
+def oracle() -> type[Oracle]:
+    """Matrices in numpy."""
+    return Oracle

@@ -4,13 +4,17 @@ import copy
 import json
 import math
 import pickle
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from qsim import (
     GATES,
@@ -107,6 +111,74 @@ def test_repr_shows_sizes_and_gates() -> None:
     assert repr(long).endswith("; ... 88 more)")
 
 
+def test_gates_on_one_qubit_go_on_every_qubit_of_a_list() -> None:
+    assert Circuit(4).h([0, 2]) == Circuit(4).h(0).h(2)
+    assert Circuit(4).rx(Weight(0), range(3)) == Circuit(4).rx(Weight(0), 0).rx(Weight(0), 1).rx(
+        Weight(0), 2
+    )
+    assert Circuit(4).x(np.array([3, 1])) == Circuit(4).x(3).x(1)
+    assert Circuit(4).h([]) == Circuit(4)
+
+
+def test_gates_on_several_qubits_take_a_list_or_rows_of_lists() -> None:
+    assert Circuit(4).cx([2, 0]) == Circuit(4).cx(2, 0)
+    assert Circuit(4).ccx([2, 0], 1) == Circuit(4).ccx(2, 0, 1)
+    assert Circuit(4).cx([0, 1], [2, 3]) == Circuit(4).cx(0, 2).cx(1, 3)
+    assert Circuit(4).crz(0.1, 0, [2, 3]) == Circuit(4).crz(0.1, 0, 2).crz(0.1, 0, 3)
+
+
+def test_registers_are_sequences_of_qubits() -> None:
+    circuit = Circuit(5)
+    data, ancilla = circuit.register("data", 3), circuit.register("ancilla", 2)
+    assert (list(data), list(ancilla), len(data), data.name) == ([0, 1, 2], [3, 4], 3, "data")
+    assert (data[-1], data[1:], 2 in data) == (2, [1, 2], True)
+    circuit.h(data).cx(data[:2], ancilla).mcx(data, ancilla[0]).barrier(ancilla)
+    expected = Circuit(5).h(0).h(1).h(2).cx(0, 3).cx(1, 4).mcx([0, 1, 2], 3).barrier([3, 4])
+    assert circuit == expected
+    with pytest.raises(UsageError, match="register 'data' already"):
+        circuit.copy().register("data", 1)
+
+
+def test_barriers_take_no_depth() -> None:
+    circuit = Circuit(2).h(0).barrier().h(1)
+    assert circuit.depth() == 2
+    assert circuit.count_ops() == {"h": 2, "barrier": 1}
+    torch.testing.assert_close(state(circuit).abs(), torch.full([4], 0.5))
+
+
+def test_global_phase_is_in_the_state() -> None:
+    found = state(Circuit(2).globalphase(0.7).h(1), dtype=torch.complex128)
+    assert found[0].item() == pytest.approx(np.exp(0.7j) / math.sqrt(2))
+    assert Circuit(1).global_phase(Weight(0)).num_weights == 1
+
+
+def test_text_drawing_shows_the_gates() -> None:
+    drawn = str(sample().compose(Circuit(3).mcx([0, 1], 2).barrier()).draw())
+    for shown in ("H", "X", "Rx(0.5)", "w[0]", "░"):
+        assert shown in drawn
+
+
+def test_figure_is_a_figure() -> None:
+    figure = Circuit(2).h(0).cx(0, 1).draw("mpl")
+    assert isinstance(figure, Figure)
+    assert "H" in "".join(text.get_text() for text in figure.axes[0].texts)
+    assert pyplot.get_fignums() == []  # none stays open
+
+
+@pytest.mark.parametrize(
+    ("output", "module", "extra"),
+    [("text", "qiskit", "ibm"), ("mpl", "matplotlib", "plot"), ("mpl", "pylatexenc", "plot")],
+)
+def test_drawing_names_the_extra(
+    output: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(UsageError, match=rf"needs {module}, .* 'efficient-qml\[{extra}\]'"):
+        Circuit(1).h(0).draw(output)
+
+
 # --- Symbols --------------------------------------------------------------------------------------
 
 
@@ -135,21 +207,6 @@ def test_affine_angles_give_the_affine_number() -> None:
         circuit = Circuit(1, 2, 1).rx(symbol, 0)
         expected = state(Circuit(1).rx(number, 0), dtype=torch.complex128)
         torch.testing.assert_close(state(circuit, **values), expected)
-
-
-@pytest.mark.parametrize(
-    "combine",
-    [
-        lambda: Weight(0) + Weight(1),
-        lambda: Weight(0) - Input(1),
-        lambda: Weight(0) * Weight(1),
-        lambda: Weight(0) * Input(0),
-    ],
-    ids=["plus", "minus", "times", "times input"],
-)
-def test_two_symbols_in_one_angle_are_refused(combine: Callable[[], Symbol]) -> None:
-    with pytest.raises(UsageError, match="one symbol"):
-        combine()
 
 
 @pytest.mark.parametrize("make", [Weight, Input])
@@ -204,16 +261,78 @@ def test_compose_appends_the_other_circuit() -> None:
     assert circuit == Circuit(3).h(0).cx(0, 1).rx(Weight(1), 0)
 
 
-def test_compose_with_itself_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_with_itself_doubles() -> None:
     circuit = Circuit(1).h(0).rx(Weight(0), 0)
-    append = Circuit.append
-
-    def limited(self: Circuit, *arguments: object) -> Circuit:
-        assert len(self) < 10, "compose does not end"
-        return append(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Circuit, "append", limited)
     assert circuit.compose(circuit) == Circuit(1).h(0).rx(Weight(0), 0).h(0).rx(Weight(0), 0)
+
+
+def test_compose_maps_qubits() -> None:
+    inner = Circuit(2).h(0).cx(0, 1).rx(Weight(1) * Input(0), 1)
+    found = Circuit(4).x(0).compose(inner, [3, 1])
+    assert found == Circuit(4).x(0).h(3).cx(3, 1).rx(Weight(1) * Input(0), 1)
+    assert (found.num_weights, found.num_inputs) == (2, 1)
+
+
+def test_compose_is_linear() -> None:
+    """Growing a circuit gate by gate looks at every gate once, not at all that are there."""
+
+    class Counted(list):
+        reads = 0
+
+        def __iter__(self) -> Iterator:
+            Counted.reads += len(self)
+            return super().__iter__()
+
+    circuit, gate = Circuit(1), Circuit(1).h(0)
+    circuit._operations = Counted()
+    for _ in range(300):
+        circuit.compose(gate)
+    assert len(circuit) == 300
+    assert Counted.reads == 0
+
+
+@settings(max_examples=25)
+@given(data=st.data(), count=st.integers(1, 2))
+def test_control_puts_the_circuit_under_controls(
+    circuits: Callable, tensors: Callable, data: st.DataObject, count: int
+) -> None:
+    """Where the controls are on, the circuit acts, phase included; elsewhere nothing does."""
+    circuit = data.draw(circuits(max_qubits=3, max_steps=8)).globalphase(0.3)
+    weights, inputs = data.draw(tensors(torch.float64, None))
+    on = data.draw(st.integers(0, 2**count - 1))
+    now = data.draw(st.integers(0, 2**count - 1))
+    start = Circuit(circuit.num_qubits)
+    for qubit in range(circuit.num_qubits):
+        start.u3(0.3 + qubit, 0.8, -0.4, qubit)
+    places = range(count, count + circuit.num_qubits)
+    whole = Circuit(count + circuit.num_qubits).x([q for q in range(count) if now >> q & 1])
+    whole.compose(start, places).compose(circuit.control(count, on))
+    expected = start.compose(circuit) if now == on else start
+    expected = Circuit(circuit.num_qubits, 3, 3).compose(expected)
+    inner = state(expected, weights, inputs)
+    found = state(Circuit(whole.num_qubits, 3, 3).compose(whole), weights, inputs)
+    found = found.view(-1, 2**count)
+    torch.testing.assert_close(found[:, now], inner, atol=1e-12, rtol=0)
+    assert found.abs().square().sum() == pytest.approx(1)
+
+
+def test_control_keeps_symbols_barriers_and_the_table() -> None:
+    circuit = Circuit(2).rx(Weight(0), 1).barrier().cx(0, 1).control()
+    assert [str(op) for op in circuit.operations] == ["crx(w[0]) 0,2", "barrier 1,2", "ccx 0,1,2"]
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 3, -1, -2])
+def test_power_is_the_power_of_the_matrix(exponent: int, oracle: Any) -> None:
+    circuit = Circuit(2).h(0).cx(0, 1).u2(0.3, 0.4, 1).iswap(0, 1)
+    expected = np.linalg.matrix_power(oracle.unitary_of(circuit), exponent)
+    np.testing.assert_allclose(oracle.unitary_of(circuit.power(exponent)), expected, atol=1e-13)
+    assert len(circuit.power(exponent)) >= abs(exponent) * 4
+
+
+def test_repeat_shares_the_weights() -> None:
+    circuit = Circuit(1, num_inputs=3).rx(Weight(1), 0).repeat(3)
+    assert circuit == Circuit(1, num_inputs=3).rx(Weight(1), 0).rx(Weight(1), 0).rx(Weight(1), 0)
+    assert circuit.repeat(0) == Circuit(1, num_weights=2, num_inputs=3)
 
 
 @pytest.mark.parametrize("duplicate", [Circuit.copy, copy.copy, copy.deepcopy])
@@ -263,6 +382,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "negative qubit": (lambda: Circuit(2).h(-1), "h on qubit -1: .* 2 qubits has qubits 0 to 1"),
     "qubit too high": (lambda: Circuit(2).cx(0, 2), "cx on qubit 2: .* has qubits 0 to 1"),
     "qubit is a float": (lambda: Circuit(2).h(0.0), "h on qubit 0.0"),  # type: ignore[arg-type]
+    "qubit is a list": (lambda: Circuit(2).append("cx", [[0], [1]]), r"cx on qubit \[0\]"),  # type: ignore[list-item]
     "qubit repeated": (lambda: Circuit(2).cx(1, 1), r"2 different qubits, not \(1, 1\)"),
     "too few qubits": (lambda: Circuit(2).cx(1), "cx acts on 2 qubits, not 1"),
     "too many qubits": (lambda: Circuit(2).h(0, 1), "h acts on 1 qubits?, not 2"),
@@ -283,11 +403,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "offset is infinite": (lambda: Circuit(1).rx(Weight(0) + INFINITY, 0), "finite"),
     "angle is a word": (lambda: Circuit(1).rx("pi", 0), r"Weight\(i\) or Input\(i\), not 'pi'"),
     "angle is complex": (lambda: Circuit(1).rx(1j, 0), r"a number, .* not 1j"),
-    "angle is a vector": (lambda: Circuit(1).rx(torch.rand(2), 0), "a number, .* not tensor"),
-    "angle wants a gradient": (
-        lambda: Circuit(1).rx(torch.tensor(0.1, requires_grad=True), 0),
-        "Weight",
-    ),
+    "angle is a matrix": (lambda: Circuit(1).rx(torch.rand(2, 2), 0), r"a scalar or \[batch\]"),
     "weight beyond": (
         lambda: Circuit(1, num_weights=2).rx(Weight(2), 0),
         "rx uses weight 2, but .* declared with 2 weights",
@@ -296,6 +412,28 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Circuit(1, num_inputs=0).rx(Input(0), 0),
         "rx uses input 0, but .* declared with 0 inputs",
     ),
+    "rows of two lengths": (
+        lambda: Circuit(5).cx([0, 1, 2], [3, 4]),
+        "cx on lists of 3 and 2 qubits",
+    ),
+    "register too large": (
+        lambda: Circuit(3).register("a", 4),
+        "'a' of 4 qubits does not fit: 3 of 3 qubits are left",
+    ),
+    "compose on too few": (
+        lambda: Circuit(3).compose(Circuit(2), [0]),
+        r"as many different qubits from 0 to 2, not \(0,\)",
+    ),
+    "compose on the same": (lambda: Circuit(3).compose(Circuit(2), [0, 0]), "different qubits"),
+    "compose outside": (lambda: Circuit(3).compose(Circuit(2), [0, 3]), r"not \(0, 3\)"),
+    "compose beyond the weights": (
+        lambda: Circuit(1, num_weights=1).compose(Circuit(1).rx(Weight(1), 0)),
+        "the other circuit uses weight 1, but .* declared with 1 weight",
+    ),
+    "root of a circuit": (lambda: Circuit(1).h(0).power(0.5), "whole number, not 0.5"),  # type: ignore[arg-type]
+    "repeat backwards": (lambda: Circuit(1).repeat(-1), "0 times or more, not -1"),
+    "control by none": (lambda: Circuit(1).h(0).control(0), "one control or more, not 0"),
+    "no such drawing": (lambda: Circuit(1).draw("svg"), '"text" or "mpl", not \'svg\''),
     "compose larger": (lambda: Circuit(1).compose(Circuit(2)), "2 qubits does not fit .* of 1"),
     "bind too many": (
         lambda: Circuit(1).rx(Weight(0), 0).bind(torch.zeros(2)),
@@ -321,11 +459,13 @@ def test_mistakes_get_one_sentence(mistake: str) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
+        lambda c: c.h([0, 1, 5]),
+        lambda c: c.rx(Weight(8), [0, 7]),
         lambda c: c.append("rx", 0, (Weight(8), Input(9))),
         lambda c: c.append("u3", 0, (Weight(8), Input(9), NAN)),
         lambda c: c.cx(0, 5),
     ],
-    ids=["angles", "nan", "qubits"],
+    ids=["list", "list with an angle", "angles", "nan", "qubits"],
 )
 def test_refused_gates_leave_the_circuit_as_it_was(spoil: Callable[[Circuit], object]) -> None:
     circuit = Circuit(2, num_inputs=2).h(0).rx(Weight(0), 1)

@@ -1,12 +1,11 @@
 """Engines against each other and against Qiskit, on circuits that Hypothesis draws."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import Pauli, Statevector
 from torch import Tensor
@@ -23,7 +22,10 @@ from qsim import (
     probabilities,
     state,
 )
+from qsim.engines import select_engine
 from qsim.interop.qiskit import to_qiskit
+
+pytestmark = pytest.mark.native
 
 ENGINES = ("cpu", "reference")
 BATCHES = (None, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33)  # blocks hold 1, 4, 8 and 16 samples
@@ -159,6 +161,95 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
     agrees(circuit, weights, inputs, measured, tolerance)
+
+
+LIMITS = [  # bits of a tile, bits of a stage, qubits with samples in lanes, qubits with layers
+    (8, 12, 11, 14),
+    (8, 12, 0, 14),
+    (2, 3, 3, 4),
+    (1, 2, 0, 14),
+    (3, 4, 2, 0),
+]
+
+
+@pytest.fixture(params=LIMITS, ids=str)
+def limits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs the test with small tiles and stages too, as if states were large."""
+    chosen = _native.Limits()
+    names = ("tile_bits", "stage_bits", "sample_qubits", "layer_qubits")
+    for name, value in zip(names, request.param, strict=True):
+        setattr(chosen, name, value)
+    _native.use_limits(chosen)
+    yield
+    _native.use_limits(_native.Limits())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), batch=st.sampled_from(BATCHES))
+def test_cpu_agrees_with_reference_in_stages_and_for_gates_of_any_size(
+    limits: None,
+    circuits: Strategies,
+    tensors: Strategies,
+    observables: Strategies,
+    dtype: torch.dtype,
+    tolerance: float,
+    data: st.DataObject,
+    batch: int | None,
+) -> None:
+    circuit = data.draw(circuits(max_qubits=8, any_size=True))
+    weights, inputs = data.draw(tensors(REAL[dtype], batch))
+    measured = data.draw(observables(circuit.num_qubits))
+    agrees(circuit, weights, inputs, measured, 2 * tolerance)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), batch=st.sampled_from([1, 3, 8]), shared=st.booleans())
+def test_cpu_starts_from_any_state(
+    limits: None,
+    circuits: Strategies,
+    tensors: Strategies,
+    observables: Strategies,
+    data: st.DataObject,
+    batch: int,
+    shared: bool,
+) -> None:
+    """Values, states and all gradients, that of the first state included."""
+    circuit = data.draw(circuits(max_qubits=8, any_size=True))
+    weights, inputs = data.draw(tensors(torch.float64, batch))
+    measured = tuple(data.draw(observables(circuit.num_qubits)))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
+    shape = [2**circuit.num_qubits] if shared else [batch, 2**circuit.num_qubits]
+    start = torch.randn(shape, dtype=torch.complex128, generator=generator)
+
+    def run(engine: str) -> list[Tensor]:
+        leaves = [t.clone().requires_grad_() for t in (weights, inputs, start)]
+        chosen = select_engine(engine, "cpu")
+        values = chosen.expval(circuit, measured, *leaves[:2], batch, leaves[2])
+        states = chosen.state(circuit, *leaves[:2], batch, leaves[2])
+        total = (values * cotangent_for(values)).sum() + (states * cotangent_for(states)).real.sum()
+        found = torch.autograd.grad(total, leaves, materialize_grads=True)
+        return [values.detach(), states.detach(), *found]
+
+    for ours, theirs in zip(run("cpu"), run("reference"), strict=True):
+        scale = max(1.0, theirs.abs().max().item()) if theirs.numel() else 1.0
+        torch.testing.assert_close(ours, theirs, atol=1e-11 * scale, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 30])
+@pytest.mark.parametrize("batch", [1, 5, 16])
+def test_strings_that_flip_the_same_qubits_are_read_together(batch: int, count: int) -> None:
+    """Few are summed up one by one, many by a transform; both kinds of Y may be among them."""
+    circuit = classifier(8, 1)
+    weights, inputs = data_for(circuit, batch)
+    letters = np.random.default_rng(count).choice(["IZ", "XY"], (3, 8))
+    generator = np.random.default_rng(count)
+    measured = [
+        PauliString("".join(generator.choice(list(pair)) for pair in row))
+        for row in letters
+        for _ in range(count)
+    ]
+    agrees(circuit, weights, inputs, measured, 1e-12)
 
 
 def test_sums_over_many_amplitudes_keep_single_precision() -> None:
@@ -487,24 +578,6 @@ def test_results_do_not_depend_on_the_number_of_threads(run: Callable[..., Tenso
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert torch.equal(a, b)
-
-
-def test_calls_from_several_threads() -> None:
-    """Also the first calls, which plan the circuit."""
-    circuit = classifier(5)
-    batches = [data_for(circuit, batch) for batch in (1, 3, 7, 20)] * 6
-
-    def work(pair: tuple[Tensor, Tensor], shared: Circuit) -> tuple[Tensor, ...]:
-        return gradients(lambda w, x: expval(shared, None, w, x), *pair)
-
-    expected = [work(pair, circuit.copy()) for pair in batches]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(5):
-            fresh = circuit.copy()
-            found = pool.map(lambda pair, c=fresh: work(pair, c), batches)
-            for ours, theirs in zip(found, expected, strict=True):
-                for a, b in zip(ours, theirs, strict=True):
-                    assert torch.equal(a, b)
 
 
 # --- What does not fit ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Derivatives by every rule agree; Hessians, metrics, natural gradients, and their mistakes."""
+"""Derivatives: adjoint, shifts, differences and SPSA agree; Hessians, metrics, natural gradient."""
 
 import math
 from collections.abc import Callable

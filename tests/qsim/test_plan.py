@@ -7,6 +7,8 @@ import pytest
 from qsim import Circuit, Input, PauliString, Weight, expval
 from qsim.plan.program import program_of
 
+pytestmark = pytest.mark.native
+
 W, X = Weight(0), Input(0)
 
 

@@ -277,7 +277,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: start((torch.eye(2)[0] + 0j).to("meta")),
         r"weights and initial_state are on different devices: \['cpu', 'meta'\]",
     ),
-    "named parameters": (lambda: state(ONE, W, values={"a": 1.0}), "no named parameters.*'a'"),
+    "named parameters": (lambda: state(ONE, W, values={"a": 1.0}), "no parameter 'a'"),
     "no qubits": (lambda: run(ONE, W).purity([]), r"one or more different ones, not \[\]"),
     "qubit out of range": (lambda: purity(ONE, [1], W), "no qubit 1: 1 qubits are 0 to 0"),
     "qubit negative": (lambda: entropy(ONE, [-1], W), "no qubit -1"),

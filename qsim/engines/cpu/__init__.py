@@ -14,7 +14,7 @@ from qsim.plan.program import program_of
 
 
 class CpuEngine:
-    """Runs the circuit's program on blocks of up to 16 samples; kernels.hpp has the layout."""
+    """Runs the circuit's program on blocks of vectors; kernels.hpp has the layout."""
 
     def expval(
         self,
@@ -23,11 +23,33 @@ class CpuEngine:
         weights: Tensor,
         inputs: Tensor,
         batch: int,
+        initial: Tensor | None = None,
     ) -> Tensor:
-        return adjoint.run(_Run(circuit, observables, weights, inputs, batch), weights, inputs)
+        return _result(circuit, observables, weights, inputs, batch, initial)
 
-    def state(self, circuit: Circuit, weights: Tensor, inputs: Tensor, batch: int) -> Tensor:
-        return adjoint.run(_Run(circuit, None, weights, inputs, batch), weights, inputs)
+    def state(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        inputs: Tensor,
+        batch: int,
+        initial: Tensor | None = None,
+    ) -> Tensor:
+        return _result(circuit, None, weights, inputs, batch, initial)
+
+
+def _result(
+    circuit: Circuit,
+    observables: tuple[PauliString, ...] | None,
+    weights: Tensor,
+    inputs: Tensor,
+    batch: int,
+    initial: Tensor | None,
+) -> Tensor:
+    tensors = [weights, inputs]
+    if initial is not None:  # a state for each sample: autograd adds up what they share
+        tensors.append(initial.expand(batch, initial.shape[-1]))
+    return adjoint.run(_Run(circuit, observables, batch, tensors), *tensors)
 
 
 class _Run:
@@ -37,63 +59,58 @@ class _Run:
         self,
         circuit: Circuit,
         observables: tuple[PauliString, ...] | None,
-        weights: Tensor,
-        inputs: Tensor,
         batch: int,
+        tensors: list[Tensor],
     ) -> None:
         self.num_qubits, self.observables, self.batch = circuit.num_qubits, observables, batch
         self.operations = circuit.operations  # the circuit may grow before backward
-        self.weights = weights.resolve_neg().contiguous()
-        self.inputs = inputs.resolve_neg().contiguous()
-        self.kernels = _native.float64 if weights.dtype == torch.float64 else _native.float32
+        self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
+        self.kernels = _native.float64 if tensors[0].dtype == torch.float64 else _native.float32
         program = program_of(circuit)
-        self.program, self.measurement = program.native, program.measurement(observables or ())
+        self.program, measurement = program.native, program.measurement(observables or ())
+        self.native = self.kernels.Run(self.program, measurement, self._call())
 
     def forward(self, keep: bool) -> Tensor:
-        size = self.kernels.state_size(self.program, self.batch) if keep else 0
-        self.psi = self.weights.new_empty(size)
+        real = self.tensors[0]
+        self.psi = real.new_empty(self.kernels.state_size(self.program, self.batch) if keep else 0)
         if self.observables is None:
-            result = self.weights.new_empty(self.batch, 2**self.num_qubits, 2)
+            result = real.new_empty(self.batch, 2**self.num_qubits, 2)
             targets = (0, result.data_ptr())
         else:
-            result = self.weights.new_empty(self.batch, len(self.observables))
+            result = real.new_empty(self.batch, len(self.observables))
             targets = (result.data_ptr(), 0)
-        self.kernels.forward(
-            self.program, self._call(), self.measurement, *targets, self.psi.data_ptr()
-        )
+        self.native.forward(*targets, self.psi.data_ptr())
         return torch.view_as_complex(result) if self.observables is None else result
 
-    def backward(
-        self, cotangent: Tensor, wanted: tuple[bool, bool]
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         given = cotangent.resolve_conj().resolve_neg().contiguous()
         address = given.data_ptr()
-        weights, inputs = (
+        gradients = tuple(
             torch.empty_like(tensor) if want else None
-            for tensor, want in zip((self.weights, self.inputs), wanted, strict=True)
+            for tensor, want in zip(self.tensors, wanted, strict=True)
         )
-        self.kernels.backward(
-            self.program,
-            self._call(),
+        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in gradients]
+        self.native.backward(
             self.psi.data_ptr(),
-            self.measurement,
             *((0, address) if self.observables is None else (address, 0)),
-            0 if weights is None else weights.data_ptr(),
-            0 if inputs is None else inputs.data_ptr(),
+            *(*addresses, 0)[:3],
         )
-        return weights, inputs
+        return gradients
 
-    def reference(self, weights: Tensor, inputs: Tensor) -> Tensor:
+    def reference(self, *tensors: Tensor) -> Tensor:
+        weights, inputs, initial = (*tensors, None)[:3]
+        assert weights is not None
+        assert inputs is not None
         engine, circuit = ReferenceEngine(), Circuit(self.num_qubits)
         for operation in self.operations:
             circuit.append(*operation)
         if self.observables is None:
-            return engine.state(circuit, weights, inputs, self.batch)
-        return engine.expval(circuit, self.observables, weights, inputs, self.batch)
+            return engine.state(circuit, weights, inputs, self.batch, initial)
+        return engine.expval(circuit, self.observables, weights, inputs, self.batch, initial)
 
     def _call(self) -> tuple[int | bool, ...]:
         """Where the tensors lie and how long they are; see CallRow in module.cpp."""
-        weights, inputs = self.weights, self.inputs
+        weights, inputs, *initial = self.tensors
         return (
             weights.data_ptr(),
             inputs.data_ptr(),
@@ -103,4 +120,5 @@ class _Run:
             inputs.dim() == 2,
             self.batch,
             torch.get_num_threads(),
+            initial[0].data_ptr() if initial else 0,
         )

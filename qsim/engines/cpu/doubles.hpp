@@ -1,4 +1,4 @@
-// Two real items on different qubits at once: half the traffic.
+// Two items on different qubits at once: half the traffic.
 #pragma once
 
 #include "items.hpp"
@@ -6,95 +6,121 @@
 namespace qsim::cpu {
 namespace {
 
-template <class T, int W>
+template <class T, bool MOVED>
 struct Doubles {
-    using V = typename Matrices<T, W>::V;
-    using Lanes = typename Matrices<T, W>::Lanes;
-    static constexpr int N = Matrices<T, W>::N, C = Matrices<T, W>::C;
-    using Pair = typename Items<T, W>::Pair;
-    using Sums = typename Items<T, W>::Sums;
-    using Range = typename Items<T, W>::Range;
+    using V = typename Shape<T>::V;
+    using Lanes = Matrix2<V>;
+    static constexpr int W = Shape<T>::W, N = Shape<T>::N, C = Shape<T>::C;
+
+    // How the corners of a quadruple stand to its representative: in which place, in which lanes.
+    struct Corners {
+        Partner<T, MOVED> first, second, both;
+        unsigned mask[4];
+
+        Corners(const View<T>& view, const Operation& operation)
+            : first(distance(view, operation.first)),
+              second(distance(view, operation.second)),
+              both(distance(view, operation.first) ^ distance(view, operation.second)),
+              mask{0, operation.mask[0], operation.mask[1],
+                   static_cast<unsigned>(operation.mask[0] ^ operation.mask[1])} {}
+
+        static unsigned distance(const View<T>& view, int32_t item) {
+            return Matrices<T>::lane_distance(view, view.items[item].mask);
+        }
+    };
+
+    struct Places {
+        int64_t at[4];
+
+        QSIM_INLINE Places(const Tile& tile, unsigned p, const Corners& corners) {
+            for (int k = 0; k < 4; ++k) at[k] = tile.at[p ^ corners.mask[k]];
+        }
+    };
 
     // Amplitudes of two qubits: pair q holds those with the second qubit at q.
     struct Quad {
-        Pair pair[2];
+        Pair<T> pair[2];
 
-        void read(const T* state, const int64_t* at) {
-            for (int q = 0; q < 2; ++q) pair[q].read(state + at[2 * q], state + at[2 * q + 1]);
+        QSIM_INLINE void read(const T* state, const Places& places, const Corners& corners, int c) {
+            pair[0].read(state + places.at[0], state + places.at[1], corners.first, c);
+            const T *a = state + places.at[2], *b = state + places.at[3];
+            pair[1].r0 = corners.second.read(a, c), pair[1].i0 = corners.second.read(a + W, c);
+            pair[1].r1 = corners.both.read(b, c), pair[1].i1 = corners.both.read(b + W, c);
         }
-        void write(T* state, const int64_t* at) const {
-            for (int q = 0; q < 2; ++q) pair[q].write(state + at[2 * q], state + at[2 * q + 1]);
+        QSIM_INLINE void write(T* state, const Places& places, const Corners& corners,
+                               int c) const {
+            pair[0].write(state + places.at[0], state + places.at[1], corners.first, c);
+            T *a = state + places.at[2], *b = state + places.at[3];
+            corners.second.write(a, c, pair[1].r0), corners.second.write(a + W, c, pair[1].i0);
+            corners.both.write(b, c, pair[1].r1), corners.both.write(b + W, c, pair[1].i1);
         }
         // The pairs of the second qubit.
-        Quad transposed() const {
-            const Pair &a = pair[0], &b = pair[1];
+        QSIM_INLINE Quad transposed() const {
+            const Pair<T>&a = pair[0], &b = pair[1];
             return {{{a.r0, a.i0, b.r0, b.i0}, {a.r1, a.i1, b.r1, b.i1}}};
         }
-        Quad times(const Lanes& first, const Lanes& second) const {
+        template <int KIND>
+        QSIM_INLINE Quad times(const Lanes& first, const Lanes& second) const {
             const Quad turned =
-                Quad{{pair[0].template times<kReal>(first), pair[1].template times<kReal>(first)}}
+                Quad{{pair[0].template times<KIND>(first), pair[1].template times<KIND>(first)}}
                     .transposed();
-            return Quad{{turned.pair[0].template times<kReal>(second),
-                         turned.pair[1].template times<kReal>(second)}}
+            return Quad{{turned.pair[0].template times<KIND>(second),
+                         turned.pair[1].template times<KIND>(second)}}
                 .transposed();
         }
     };
 
-    // Where a quadruple stands, flips of its qubits taken into account.
-    struct Corners {
-        int64_t at[4];
-
-        Corners(const Tile& tile, const uint16_t* p, int flips) {
-            for (int k = 0; k < 4; ++k) at[k] = tile.at[p[k ^ flips]];
-        }
-    };
-
-    static Range quads(const View<T>& view, const Operation& operation, uint64_t base) {
-        return {view.indices + operation.begin[0], view.indices + operation.begin[1],
-                Items<T, W>::flip(view, operation.first, base) |
-                    Items<T, W>::flip(view, operation.second, base) << 1};
-    }
-
+    template <int KIND>
     static void apply(const View<T>& view, const Operation& operation, const T* own,
                       const Tile& tile, T* state) {
-        const Range range = quads(view, operation, tile.base);
-        for (int c = 0; c < C; ++c) {
-            const Lanes first = Matrices<T, W>::matrix(view, operation.first, own, c),
-                        second = Matrices<T, W>::matrix(view, operation.second, own, c);
-            for (const uint16_t* p = range.begin; p != range.end; p += 4) {
-                const Corners at(tile, p, range.flip);
-                Quad psi;
-                psi.read(state + c * N, at.at);
-                psi.times(first, second).write(state + c * N, at.at);
+        const Corners corners(view, operation);
+        each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
+            for (int c = 0; c < C; ++c) {
+                const Lanes first = Matrices<T>::matrix(view, operation.first, own, c, key & 1),
+                            second = Matrices<T>::matrix(view, operation.second, own, c, key & 2);
+                for (const uint16_t* p = begin; p != end; ++p) {
+                    const Places places(tile, *p, corners);
+                    Quad psi;
+                    psi.read(state, places, corners, c);
+                    psi.template times<KIND>(first, second).write(state, places, corners, c);
+                }
             }
-        }
+        });
     }
 
+    template <int KIND>
     static void undo(const View<T>& view, const Operation& operation, const T* own,
                      const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
-        const Range range = quads(view, operation, tile.base);
-        for (int c = 0; c < C; ++c) {
-            const Lanes first = adjoint(Matrices<T, W>::matrix(view, operation.first, own, c));
-            const Lanes second = adjoint(Matrices<T, W>::matrix(view, operation.second, own, c));
-            Sums total[2];
-            for (const uint16_t* p = range.begin; p != range.end; p += 4) {
-                Quad psi, lambda;
-                const Corners at(tile, p, range.flip);
-                psi.read(psi_state + c * N, at.at);
-                lambda.read(lambda_state + c * N, at.at);
-                const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
-                for (int q = 0; q < 2; ++q) {
-                    total[0].add_x(psi.pair[q], lambda.pair[q]);
-                    total[0].add_y(psi.pair[q], lambda.pair[q]);
-                    total[1].add_x(psi_turned.pair[q], lambda_turned.pair[q]);
-                    total[1].add_y(psi_turned.pair[q], lambda_turned.pair[q]);
+        const Corners corners(view, operation);
+        each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
+            for (int c = 0; c < C; ++c) {
+                const Lanes first =
+                    adjoint(Matrices<T>::matrix(view, operation.first, own, c, key & 1));
+                const Lanes second =
+                    adjoint(Matrices<T>::matrix(view, operation.second, own, c, key & 2));
+                Sums<T> total[2];
+                for (const uint16_t* p = begin; p != end; ++p) {
+                    const Places places(tile, *p, corners);
+                    Quad psi, lambda;
+                    psi.read(psi_state, places, corners, c);
+                    lambda.read(lambda_state, places, corners, c);
+                    const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
+                    for (int q = 0; q < 2; ++q) {
+                        total[0].template add<KIND>(psi.pair[q], lambda.pair[q]);
+                        total[1].template add<KIND>(psi_turned.pair[q], lambda_turned.pair[q]);
+                    }
+                    psi.template times<KIND>(first, second).write(psi_state, places, corners, c);
+                    lambda.template times<KIND>(first, second)
+                        .write(lambda_state, places, corners, c);
                 }
-                psi.times(first, second).write(psi_state + c * N, at.at);
-                lambda.times(first, second).write(lambda_state + c * N, at.at);
+                const int32_t items[2] = {operation.first, operation.second};
+                for (int q = 0; q < 2; ++q) {
+                    total[q].add_to(sums + int64_t{4} * W * items[q],
+                                    Matrices<T>::lane_signs(view, view.items[items[q]].row, c),
+                                    key >> q & 1, splat<V>(T(1)), c);
+                }
             }
-            total[0].add_to(sums + int64_t{4} * W * operation.first + c * N);
-            total[1].add_to(sums + int64_t{4} * W * operation.second + c * N);
-        }
+        });
     }
 };
 

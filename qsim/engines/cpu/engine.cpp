@@ -1,12 +1,13 @@
 #include "engine.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <functional>
 #include <memory>
 #include <stdexcept>
-#include <thread>
+
+#include "memory.hpp"
+#include "parallel.hpp"
+#include "prepared.hpp"
 
 namespace qsim::cpu {
 
@@ -27,232 +28,16 @@ std::vector<const InstructionSet*> available() {
 }
 
 std::atomic<const InstructionSet*> chosen{available().front()};
+std::atomic<Limits> limits_in_use{Limits{}};
 
+// Derivatives of the angles of an item's tail, from its sums Im<lambda|P|psi>: with L the product
+// of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
 template <class T>
-const Kernels<T>& kernels_for(int64_t batch) {
-    const InstructionSet& set = *chosen;
-    const int width = batch == 1 ? 0 : batch <= 4 ? 1 : batch <= 8 ? 2 : 3;
-    if constexpr (sizeof(T) == sizeof(float)) {
-        return set.single_precision[width];
-    } else {
-        return set.double_precision[width];
-    }
-}
-
-// Memory for loops over vectors: aligned to cache lines, not initialised.
-template <class T>
-class Buffer {
-  public:
-    explicit Buffer(int64_t size)
-        : data_(static_cast<T*>(
-              ::operator new(static_cast<size_t>(size) * sizeof(T), std::align_val_t{64}))) {}
-    T* get() { return data_.get(); }
-
-  private:
-    struct Delete {
-        void operator()(T* data) const { ::operator delete(data, std::align_val_t{64}); }
-    };
-    std::unique_ptr<T, Delete> data_;
-};
-
-void multiply_into(Complex* product, const Complex* left) {
-    const Complex a = left[0] * product[0] + left[1] * product[2];
-    const Complex b = left[0] * product[1] + left[1] * product[3];
-    const Complex c = left[2] * product[0] + left[3] * product[2];
-    const Complex d = left[2] * product[1] + left[3] * product[3];
-    product[0] = a, product[1] = b, product[2] = c, product[3] = d;
-}
-
-// A factor's matrix, from the first row of its source.
-template <class T>
-void evaluate(const Call<T>& call, const Factor& factor, Complex* out) {
-    const Angle& angle = factor.angle;
-    double theta = 0;
-    if (angle.source != kConstant)
-        theta = angle.scale * call.data[angle.source][angle.index] + angle.offset;
-    for (int e = 0; e < 4; ++e) out[e] = 0;
-    for (int k = 0; k < (angle.source == kConstant ? 1 : 2); ++k) {
-        const Complex phase = std::polar(1.0, factor.frequencies[k] * theta);
-        for (int e = 0; e < 4; ++e) out[e] += phase * factor.projectors[k][e];
-    }
-}
-
-// A unitary as diag(after) R diag(before) with R real.
-struct Euler {
-    Complex after[2], before[2];
-    double rotation[4];
-
-    explicit Euler(const Complex* u) : after{1, 1}, before{1, 1} {
-        const double c = std::abs(u[0]), s = std::abs(u[2]);
-        rotation[0] = rotation[3] = c;
-        rotation[1] = -s;
-        rotation[2] = s;
-        if (c > 0) after[0] = u[0] / c;
-        if (s > 0) after[1] = u[2] / s;
-        // The larger entry decides: the phase of a vanishing one is noise, and does no harm.
-        if (c > s) {
-            before[1] = u[3] / c / after[1];
-        } else {
-            before[1] = -u[1] / s / after[0];
-        }
-    }
-};
-
-// A call prepared for the kernels.
-template <class T>
-class Prepared {
-  public:
-    Prepared(const Call<T>& call, const std::vector<Pauli>& paulis)
-        : call(call),
-          kernels(kernels_for<T>(call.batch)),
-          schedule(schedule_for(call, kernels)),
-          batched(call.program.items.size()),
-          shared(8 * batched.size()),
-          angles(4 * batched.size()),
-          phases((schedule.layers.size() * 2) << call.program.num_qubits) {
-        const Program& program = call.program;
-        for (size_t k = 0; k < batched.size(); ++k) {
-            const Item& item = program.items[k];
-            for (int s = 0; s < 2; ++s) batched[k] |= (item.depends >> s & 1) && call.batched[s];
-            if (!batched[k]) shared_matrix(k);
-        }
-        for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
-        Angles<T> sources{{call.data[0], call.data[1]}, {}, call.batch};
-        for (int s = 0; s < 2; ++s) sources.stride[s] = call.batched[s] ? call.size[s] : 0;
-        view = {program.num_qubits,
-                static_cast<int>(batched.size()),
-                static_cast<int>(schedule.sweeps.size()),
-                schedule.most_layers,
-                program.items.data(),
-                program.factors.data(),
-                schedule.sweeps.data(),
-                schedule.operations.data(),
-                schedule.layers.data(),
-                schedule.terms.data(),
-                schedule.indices.data(),
-                schedule.offsets.data(),
-                sources,
-                shared.data(),
-                batched.data(),
-                phases.data(),
-                paulis.data(),
-                static_cast<int>(paulis.size())};
-    }
-
-    // Operations before this one need no gradient.
-    int first_needed(int wanted) const {
-        const auto needed = [&](int32_t item) { return call.program.items[item].depends & wanted; };
-        int k = 0;
-        for (const Operation& operation : schedule.operations) {
-            bool here = false;
-            if (operation.pass == kPhases) {
-                const Layer& layer = schedule.layers[operation.first];
-                for (int t = layer.term_begin; t < layer.term_end; ++t) {
-                    here = here ||
-                           (schedule.terms[t].part == kWhole && needed(schedule.terms[t].item));
-                }
-            } else {
-                here = needed(operation.first) ||
-                       (operation.pass == kDouble && needed(operation.second));
-            }
-            if (here) break;
-            ++k;
-        }
-        return k;
-    }
-
-    int64_t num_blocks() const { return (call.batch + kernels.lanes - 1) / kernels.lanes; }
-    int64_t block_size() const { return int64_t{2} * kernels.lanes << call.program.num_qubits; }
-    int64_t scratch() const { return scratch_size(view, kernels.lanes); }
-
-    // work(block, thread) for all blocks, spread over as many threads as are worth it.
-    template <class Work>
-    void each_block(Work work) const {
-        const int64_t blocks = num_blocks();
-        const int64_t effort = block_size() * static_cast<int64_t>(batched.size() + 1) * blocks;
-        const int64_t worth =
-            std::max<int64_t>(1, effort / 400000);  // starting a thread costs some 20 us
-        const int count =
-            static_cast<int>(std::min({static_cast<int64_t>(call.threads), blocks, worth}));
-        std::vector<std::thread> others;
-        std::atomic<int64_t> next{0};
-        const auto run = [&](int thread) {
-            for (int64_t b = next++; b < blocks; b = next++) work(b, thread);
-        };
-        for (int t = 1; t < count; ++t) others.emplace_back(run, t);
-        run(0);
-        for (std::thread& other : others) other.join();
-    }
-
-    const Call<T>& call;
-    const Kernels<T>& kernels;
-    const Schedule& schedule;
-    std::vector<uint8_t> batched;
-    std::vector<T> shared;
-    std::vector<double> angles;  // [items][4]: a rotation's phases before (0, 1) and after; a
-                                 // diagonal's in the last two
-    std::vector<T> phases;
-    View<T> view;
-
-  private:
-    static const Schedule& schedule_for(const Call<T>& call, const Kernels<T>& kernels) {
-        const auto sources =
-            static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
-        return call.program.schedule({tile_bits(sizeof(T), kernels.lanes), sources});
-    }
-
-    void shared_matrix(size_t k) {
-        const Item& item = call.program.items[k];
-        Complex product[4] = {1, 0, 0, 1}, next[4];
-        for (int f = item.factor_begin; f < item.factor_end; ++f) {
-            evaluate(call, call.program.factors[f], next);
-            multiply_into(product, next);
-        }
-        if (schedule.rotation[k]) {
-            const Euler euler(product);
-            for (int q = 0; q < 2; ++q) {
-                angles[4 * k + q] = std::arg(euler.before[q]);
-                angles[4 * k + 2 + q] = std::arg(euler.after[q]);
-            }
-            for (int e = 0; e < 4; ++e) product[e] = euler.rotation[e];
-        } else if (item.kind == kDiagonal) {
-            for (int q = 0; q < 2; ++q) angles[4 * k + 2 + q] = std::arg(product[3 * q]);
-        }
-        for (int e = 0; e < 4; ++e) {
-            shared[8 * k + 2 * e] = static_cast<T>(product[e].real());
-            shared[8 * k + 2 * e + 1] = static_cast<T>(product[e].imag());
-        }
-    }
-
-    // The angle at an address is mean + difference (-1)^(r.p ^ flip) of every term where its
-    // controls are 1: a sum of characters, of which the coefficients are collected here.
-    void layer_phases(size_t l) {
-        const int n = call.program.num_qubits;
-        std::vector<double> coefficients(size_t{1} << n);
-        const Layer& layer = schedule.layers[l];
-        for (int t = layer.term_begin; t < layer.term_end; ++t) {
-            const Item& item = call.program.items[schedule.terms[t].item];
-            const double* both = angles.data() + 4 * schedule.terms[t].item +
-                                 (schedule.terms[t].part == kBefore ? 0 : 2);
-            const double mean = (both[0] + both[1]) / 2,
-                         difference = (both[0] - both[1]) / 2 * (item.flip ? -1 : 1);
-            item.each_character([&](double weight, uint64_t rows) {
-                coefficients[rows] += weight * mean;
-                coefficients[rows ^ item.row] += weight * difference;
-            });
-        }
-        kernels.phases(n, coefficients.data(), phases.data() + (l * 2 << n));
-    }
-};
-
-// Derivatives of all angles of an item that the batch shares, from its sums Im<lambda|P|psi>: with
-// L the product of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
-template <class T>
-void shared_derivatives(const Call<T>& call, const Item& item, const double* phases,
+void shared_derivatives(const Call<T>& call, const Item& item, int32_t tail, const double* phases,
                         const double* sums, double* const totals[2]) {
     // The sums of a rotation were taken before its phases: start from there.
     Complex after[4] = {std::polar(1.0, -phases[0]), 0, 0, std::polar(1.0, -phases[1])}, own[4];
-    for (int f = item.factor_end - 1; f >= item.factor_begin; --f) {
+    for (int f = item.factor_end - 1; f >= tail; --f) {
         const Factor& factor = call.program.factors[f];
         const Angle& angle = factor.angle;
         if (angle.source != kConstant && totals[angle.source]) {
@@ -275,27 +60,302 @@ void shared_derivatives(const Call<T>& call, const Item& item, const double* pha
     }
 }
 
-// The address at which logical basis state x lies.
-uint64_t address(const Program& program, uint64_t x) {
-    uint64_t p = program.offset;
-    for (int q = 0; q < program.num_qubits; ++q) {
-        if (x >> q & 1) p ^= program.columns[q];
-    }
-    return p;
+// Where the bits of a logical basis state x go: address = A x ^ offset.
+struct Addresses {
+    std::vector<uint64_t> columns;
+    uint64_t offset;
+};
+
+Addresses initial_addresses(const Program& program) {
+    Addresses unit{{}, 0};
+    for (int q = 0; q < program.num_qubits; ++q) unit.columns.push_back(uint64_t{1} << q);
+    return unit;
 }
 
+Addresses final_addresses(const Program& program) { return {program.columns, program.offset}; }
+
 // Calls visit(pointer into a block's amplitudes, pointer into the row of one sample) for all
-// samples and basis states.
+// samples of a block and all basis states.
 template <class T, class Pointer, class Row, class Visit>
-void each_amplitude(const Prepared<T>& run, Pointer blocks, Row rows, int64_t block, Visit visit) {
-    const int64_t lanes = run.kernels.lanes, size = int64_t{1} << run.call.program.num_qubits;
-    const int64_t first = block * lanes, count = std::min(lanes, run.call.batch - first);
-    for (int64_t x = 0; x < size; ++x) {
-        auto at =
-            blocks +
-            2 * lanes * static_cast<int64_t>(address(run.call.program, static_cast<uint64_t>(x)));
-        for (int64_t l = 0; l < count; ++l) visit(at + l, rows + 2 * ((first + l) * size + x));
+void each_amplitude(const Prepared<T>& run, const Addresses& addresses, Pointer amplitudes,
+                    Row rows, int64_t block, Visit visit) {
+    const int64_t size = int64_t{1} << run.view.num_qubits,
+                  within = (int64_t{1} << run.lane_bits) - 1;
+    const int64_t first = block * run.view.samples();
+    const int64_t count = std::min<int64_t>(run.view.samples(), run.call.batch - first);
+    const int64_t chunk = std::min<int64_t>(size, 1 << 14);
+    parallel_for(run.threads_in_block(), size / chunk, [&](int64_t part, int) {
+        uint64_t p = addresses.offset;
+        for (uint64_t bits = static_cast<uint64_t>(part * chunk); bits; bits &= bits - 1)
+            p ^= addresses.columns[static_cast<size_t>(__builtin_ctzll(bits))];
+        for (int64_t x = part * chunk;;) {
+            const auto address = static_cast<int64_t>(p);
+            const int64_t at = (address >> run.lane_bits) * 2 * kLanes<T> + (address & within);
+            for (int64_t s = 0; s < count; ++s)
+                visit(amplitudes + at + (s << run.lane_bits), rows + 2 * ((first + s) * size + x));
+            if (++x == (part + 1) * chunk) return;
+            for (uint64_t bits = static_cast<uint64_t>(x ^ (x - 1)); bits; bits &= bits - 1)
+                p ^= addresses.columns[static_cast<size_t>(__builtin_ctzll(bits))];
+        }
+    });
+}
+
+// What one thread needs beside the states: a stage's buffers, and what kernels ask for.
+template <class T>
+struct Workspace {
+    Reusable<T> psi, lambda, scratch;
+};
+
+// One block of samples on its way through the stages, and then the next one.
+template <class T>
+class Block {
+  public:
+    explicit Block(const Prepared<T>& run)
+        : run_(run), spaces_(static_cast<size_t>(run.threads_in_block())) {}
+
+    void take(int64_t block) {
+        block_ = block;
+        first_ = block * run_.view.samples();
+        own_ = own_memory_.get(int64_t{8} * kLanes<T> * run_.view.num_items);
+        run_.kernels.matrices(run_.view, first_, own_);
     }
+
+    // Room for states.
+    T* states(int64_t count) { return states_.get(count * run_.block_size()); }
+
+    // psi <- the states to start from.
+    void start(T* psi) const {
+        if (run_.view.product) {
+            each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t) {
+                run_.kernels.product_start(run_.view, own_, begin, end, psi);
+            });
+            return;
+        }
+        const bool full = first_ + run_.view.samples() <= run_.call.batch;
+        if (!run_.call.initial || !full) clear(psi);
+        if (run_.call.initial) {
+            each_amplitude(run_, initial_addresses(run_.call.program), psi, run_.call.initial,
+                           block_, [&](T* to, const T* from) {
+                               to[0] = from[0];
+                               to[kLanes<T>] = from[1];
+                           });
+        } else {
+            for (int s = 0; s < run_.view.samples(); ++s) psi[s << run_.lane_bits] = 1;
+        }
+    }
+
+    void clear(T* state) const {
+        each_part(run_.block_size(), [&](int64_t begin, int64_t end, int64_t) {
+            std::memset(state + begin, 0, sizeof(T) * static_cast<size_t>(end - begin));
+        });
+    }
+
+    void copy(const T* from, T* to) const {
+        each_part(run_.block_size(), [&](int64_t begin, int64_t end, int64_t) {
+            std::memcpy(to + begin, from + begin, sizeof(T) * static_cast<size_t>(end - begin));
+        });
+    }
+
+    void forward(T* psi) {
+        for (const Stage& stage : run_.schedule.stages) {
+            if (!run_.staged()) {
+                run_.kernels.forward(run_.view, stage, 0, own_, psi,
+                                     spaces_[0].scratch.get(run_.view.scratch()));
+                continue;
+            }
+            each_place(stage, [&](uint64_t place, int64_t, Workspace<T>& space) {
+                T* buffer = space.psi.get(run_.buffer_size());
+                run_.kernels.gather(run_.view, stage, place, psi, buffer);
+                run_.kernels.forward(run_.view, stage, place, own_, buffer,
+                                     space.scratch.get(run_.view.scratch()));
+                run_.kernels.scatter(run_.view, stage, place, buffer, psi);
+            });
+        }
+    }
+
+    // Operations before `first` stay; with `product`, its items get their sums.
+    void backward(int first, bool product, T* psi, T* lambda, const Gradients<T>& out) {
+        const int64_t sums_size = int64_t{4} * kLanes<T> * run_.view.num_items;
+        const int64_t parts = run_.staged() ? kParts : 1;
+        T* sums = sums_.zeros(sums_size * parts);
+        T* phase_sums = phase_sums_.get(static_cast<int64_t>(run_.schedule.most_layers)
+                                        << run_.view.num_qubits);
+        const auto& stages = run_.schedule.stages;
+        for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
+            if (run_.schedule.sweeps[static_cast<size_t>(stage->end) - 1].end <= first) break;
+            if (!run_.staged()) {
+                run_.kernels.backward(run_.view, *stage, 0, own_, first, psi, lambda, sums,
+                                      phase_sums, spaces_[0].scratch.get(run_.view.scratch()));
+                layer_gradients(*stage, first, phase_sums, out);
+                continue;
+            }
+            each_place(*stage, [&](uint64_t place, int64_t part, Workspace<T>& space) {
+                T *mine = space.psi.get(run_.buffer_size()),
+                  *other = space.lambda.get(run_.buffer_size());
+                run_.kernels.gather(run_.view, *stage, place, psi, mine);
+                run_.kernels.gather(run_.view, *stage, place, lambda, other);
+                run_.kernels.backward(run_.view, *stage, place, own_, first, mine, other,
+                                      sums + part * sums_size, nullptr,
+                                      space.scratch.get(run_.view.scratch()));
+                run_.kernels.scatter(run_.view, *stage, place, mine, psi);
+                run_.kernels.scatter(run_.view, *stage, place, other, lambda);
+            });
+        }
+        if (product) add_product_sums(lambda, sums);
+        for (int64_t part = 0; part < parts; ++part)
+            run_.kernels.gradients(run_.view, first_, sums + part * sums_size, out);
+    }
+
+    // values[sample, pauli] = <psi|P|psi>, for the samples that exist.
+    void expval(const T* psi, T* values) const {
+        const auto& paulis = run_.measurement.paulis;
+        const auto size = static_cast<int64_t>(paulis.size()) * kLanes<T>;
+        std::vector<double> totals(static_cast<size_t>(size * num_parts()));
+        each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t part) {
+            run_.kernels.expval(run_.view, begin, end, psi, totals.data() + part * size);
+        });
+        for (int64_t k = size; k < static_cast<int64_t>(totals.size()); ++k)
+            totals[static_cast<size_t>(k % size)] += totals[static_cast<size_t>(k)];
+        for (size_t k = 0; k < paulis.size(); ++k) {
+            each_lane([&](int64_t sample, int64_t low, int lane) {
+                T& value = values[sample * static_cast<int64_t>(paulis.size()) + paulis[k].column];
+                if (low == 0) value = 0;
+                value += static_cast<T>(sign(paulis[k], low) *
+                                        totals[k * kLanes<T> + static_cast<size_t>(lane)]);
+            });
+        }
+    }
+
+    // lambda <- sum over paulis of cotangent[sample, pauli] P psi.
+    void seed(const T* psi, const T* cotangent, T* lambda) {
+        const auto& paulis = run_.measurement.paulis;
+        T* weights = weights_.zeros(static_cast<int64_t>(paulis.size()) * kLanes<T>);
+        for (size_t k = 0; k < paulis.size(); ++k) {
+            T* row = weights + k * kLanes<T>;
+            each_lane([&](int64_t sample, int64_t low, int lane) {
+                row[lane] =
+                    static_cast<T>(sign(paulis[k], low)) *
+                    cotangent[sample * static_cast<int64_t>(paulis.size()) + paulis[k].column];
+            });
+        }
+        each_part(run_.view.num_vectors(), [&](int64_t begin, int64_t end, int64_t) {
+            run_.kernels.seed(run_.view, begin, end, psi, weights, lambda);
+        });
+    }
+
+    // rows [batch, 2^n] <- factor * the block's states at these addresses.
+    void store_states(const Addresses& addresses, const T* state, T factor, T* rows) const {
+        each_amplitude(run_, addresses, state, rows, block_, [&](const T* from, T* to) {
+            to[0] = factor * from[0];
+            to[1] = factor * from[kLanes<T>];
+        });
+    }
+
+    // The block's states at these addresses <- factor * rows [batch, 2^n].
+    void load_states(const Addresses& addresses, const T* rows, T factor, T* state) const {
+        clear(state);
+        each_amplitude(run_, addresses, state, rows, block_, [&](T* to, const T* from) {
+            to[0] = factor * from[0];
+            to[kLanes<T>] = factor * from[1];
+        });
+    }
+
+  private:
+    // Sums of each part stand apart and are added in order: results do not depend on the threads.
+    static constexpr int64_t kParts = 16;
+
+    // At least a chunk each.
+    int64_t num_parts() const {
+        return run_.staged() ? std::clamp<int64_t>(run_.view.num_vectors() >> kChunkBits, 1, kParts)
+                             : 1;
+    }
+
+    // work(begin, end, part) for ranges of `size` numbers (a power of two).
+    template <class Work>
+    void each_part(int64_t size, Work work) const {
+        const int64_t parts = num_parts();
+        parallel_for(run_.threads_in_block(), parts, [&](int64_t part, int) {
+            work(part * (size / parts), (part + 1) * (size / parts), part);
+        });
+    }
+
+    // work(place, part, workspace) for all cosets of a stage.
+    template <class Work>
+    void each_place(const Stage& stage, Work work) {
+        const int64_t places = run_.view.num_vectors() >> stage.bits;
+        const int64_t parts = std::min(places, kParts);
+        parallel_for(run_.threads_in_block(), parts, [&](int64_t part, int thread) {
+            uint64_t place = 0;
+            for (int64_t k = 0; k < places; ++k) {
+                if (k * parts / places == part)
+                    work(place, part, spaces_[static_cast<size_t>(thread)]);
+                place = ((place | stage.pivots) + 1) & ~stage.pivots;
+            }
+        });
+    }
+
+    void add_product_sums(const T* lambda, T* sums) {
+        const int64_t vectors = run_.view.num_vectors(), vector = 2 * kLanes<T>;
+        const int64_t size = std::min(vectors, int64_t{1} << kChunkBits) * vector;
+        const int64_t chunks_size = vectors * vector / (size / vector), parts = num_parts();
+        T *chunks = chunks_.get(chunks_size), *within = within_.zeros(parts * size);
+        each_part(vectors, [&](int64_t begin, int64_t end, int64_t part) {
+            run_.kernels.product_contract(run_.view, own_, begin, end, lambda, chunks,
+                                          within + part * size);
+        });
+        for (int64_t k = size; k < parts * size; ++k) within[k % size] += within[k];
+        run_.kernels.product_sums(run_.view, own_, chunks, within,
+                                  spaces_[0].scratch.get(std::max(size, chunks_size)), sums);
+    }
+
+    void layer_gradients(const Stage& stage, int first, T* phase_sums,
+                         const Gradients<T>& out) const {
+        const auto& schedule = run_.schedule;
+        const int begin = schedule.sweeps[static_cast<size_t>(stage.begin)].begin;
+        const int end = schedule.sweeps[static_cast<size_t>(stage.end) - 1].end;
+        for (int k = std::max(begin, first); k < end; ++k) {
+            const Operation& operation = schedule.operations[static_cast<size_t>(k)];
+            if (operation.pass != kPhases) continue;
+            run_.kernels.phase_gradients(
+                run_.view, schedule.layers[static_cast<size_t>(operation.first)],
+                phase_sums + (static_cast<int64_t>(operation.second) << run_.view.num_qubits),
+                out.generators);
+        }
+    }
+
+    // visit(sample, lowest bits of the address, lane) for the samples that exist.
+    template <class Visit>
+    void each_lane(Visit visit) const {
+        const int64_t width = int64_t{1} << run_.lane_bits;
+        for (int lane = 0; lane < kLanes<T>; ++lane) {
+            const int64_t sample = first_ + (lane >> run_.lane_bits);
+            if (sample < run_.call.batch) visit(sample, lane & (width - 1), lane);
+        }
+    }
+
+    // Of a string, but for the vector's place.
+    static double sign(const Pauli& pauli, int64_t low) {
+        const auto lane = static_cast<int>(parity(pauli.z & static_cast<uint64_t>(low)));
+        return (lane ^ pauli.sign ^ (pauli.num_y >> 1 & 1)) ? -1 : 1;
+    }
+
+    const Prepared<T>& run_;
+    int64_t block_ = 0, first_ = 0;
+    std::vector<Workspace<T>> spaces_;
+    T* own_ = nullptr;
+    Reusable<T> own_memory_, states_, sums_, phase_sums_, weights_, chunks_, within_;
+};
+
+// work(block) for all blocks of the batch, one thread each if they are small.
+template <class T, class Work>
+void each_block(const Prepared<T>& run, Work work) {
+    std::vector<std::unique_ptr<Block<T>>> blocks(static_cast<size_t>(run.threads_over_blocks()));
+    parallel_for(run.threads_over_blocks(), run.num_blocks(), [&](int64_t number, int thread) {
+        auto& block = blocks[static_cast<size_t>(thread)];
+        if (!block) block = std::make_unique<Block<T>>(run);
+        block->take(number);
+        work(*block, number);
+    });
 }
 
 }  // namespace
@@ -316,71 +376,96 @@ void use_instruction_set(const std::string& name) {
     throw std::invalid_argument("this processor does not run the instruction set '" + name + "'");
 }
 
+Limits current_limits() { return limits_in_use; }
+
+void use_limits(const Limits& limits) { limits_in_use = limits; }
+
 template <class T>
-int64_t state_size(const Program& program, int64_t batch) {
-    const int64_t lanes = kernels_for<T>(batch).lanes;
-    return ((batch + lanes - 1) / lanes * lanes * 2) << program.num_qubits;
+const Kernels<T>& kernels_for() {
+    const InstructionSet& set = *chosen;
+    if constexpr (sizeof(T) == sizeof(float)) {
+        return set.single_precision;
+    } else {
+        return set.double_precision;
+    }
 }
 
 template <class T>
-void forward(const Call<T>& call, const std::vector<Pauli>& paulis, const Results<T>& results) {
-    const Prepared<T> run(call, paulis);
-    const int64_t lanes = run.kernels.lanes, size = run.block_size();
-    run.each_block([&](int64_t block, int) {
-        Buffer<T> scratch(run.scratch()), own(results.psi ? 0 : size);
-        T* state = results.psi ? results.psi + block * size : own.get();
-        run.kernels.forward(run.view, block * lanes, state, scratch.get());
-        if (results.values) run.kernels.expval(run.view, block * lanes, state, results.values);
-        if (!results.states) return;
-        each_amplitude(run, state, results.states, block, [&](const T* from, T* to) {
-            to[0] = from[0];
-            to[1] = from[lanes];
-        });
+int lane_bits_for(int num_qubits, int64_t batch) {
+    int bits = kMostLaneBits<T>;
+    if (num_qubits <= current_limits().sample_qubits) {
+        while (bits > 0 && kLanes<T> >> bits < batch) --bits;
+    }
+    return std::min(bits, num_qubits);
+}
+
+template <class T>
+int64_t state_size(const Program& program, int64_t batch) {
+    const int bits = lane_bits_for<T>(program.num_qubits, batch);
+    const int64_t samples = kLanes<T> >> bits, blocks = (batch + samples - 1) / samples;
+    return (blocks * 2 * kLanes<T>) << (program.num_qubits - bits);
+}
+
+template <class T>
+std::shared_ptr<const Prepared<T>> prepare(const Call<T>& call, const Measurement& measurement) {
+    return std::make_shared<const Prepared<T>>(call, measurement);
+}
+
+template <class T>
+void forward(const Prepared<T>& run, const Results<T>& results) {
+    const int64_t size = run.block_size();
+    if (results.psi)
+        prefer_huge_pages(results.psi, run.num_blocks() * size * static_cast<int64_t>(sizeof(T)));
+    each_block(run, [&](Block<T>& block, int64_t number) {
+        T* psi = results.psi ? results.psi + number * size : block.states(1);
+        block.start(psi);
+        block.forward(psi);
+        if (results.values) block.expval(psi, results.values);
+        if (results.states)
+            block.store_states(final_addresses(run.call.program), psi, T(1), results.states);
     });
 }
 
 template <class T>
-void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
-              T* const gradients[2]) {
-    const Prepared<T> run(call, cotangent.paulis);
+void backward(const Prepared<T>& run, const T* psi, const Cotangent<T>& cotangent,
+              const Wanted<T>& wanted) {
+    const Call<T>& call = run.call;
     const Program& program = call.program;
     const int64_t items = static_cast<int64_t>(program.items.size()), blocks = run.num_blocks();
-    const int64_t lanes = run.kernels.lanes, block_size = run.block_size();
+    const int64_t size = run.block_size();
     // Sums of each block stand apart and are added in order: the result does not depend on the
     // threads.
     std::vector<double> generators(static_cast<size_t>(blocks * items * 4));
     std::vector<double> totals[2];
     bool shared[2], batched[2];
     for (int s = 0; s < 2; ++s) {
-        shared[s] = gradients[s] && !call.batched[s];
-        batched[s] = gradients[s] && call.batched[s];
+        shared[s] = wanted.sources[s] && !call.batched[s];
+        batched[s] = wanted.sources[s] && call.batched[s];
         if (shared[s]) totals[s].resize(static_cast<size_t>((blocks + 1) * call.size[s]));
         if (batched[s])
-            std::memset(gradients[s], 0,
+            std::memset(wanted.sources[s], 0,
                         sizeof(T) * static_cast<size_t>(call.batch * call.size[s]));
     }
-    const int first =
-        run.first_needed((gradients[0] ? 1 << kWeight : 0) | (gradients[1] ? 1 << kInput : 0));
-    run.each_block([&](int64_t block, int) {
-        Buffer<T> state(2 * block_size), scratch(run.scratch());
-        T *mine = state.get(), *lambda = mine + block_size;
-        std::memcpy(mine, psi + block * block_size, sizeof(T) * static_cast<size_t>(block_size));
+    const int sources =
+        (wanted.sources[0] ? 1 << kWeight : 0) | (wanted.sources[1] ? 1 << kInput : 0);
+    const int first = wanted.initial ? 0 : run.first_needed(sources);
+    each_block(run, [&](Block<T>& block, int64_t number) {
+        T *mine = block.states(2), *lambda = mine + size;
+        block.copy(psi + number * size, mine);
         if (cotangent.states) {
-            std::memset(lambda, 0, sizeof(T) * static_cast<size_t>(block_size));
-            each_amplitude(run, lambda, cotangent.states, block, [&](T* to, const T* from) {
-                to[0] = from[0] / 2;
-                to[lanes] = from[1] / 2;
-            });
+            block.load_states(final_addresses(program), cotangent.states, T(0.5), lambda);
         } else {
-            run.kernels.seed(run.view, block * lanes, mine, cotangent.values, lambda);
+            block.seed(mine, cotangent.values, lambda);
         }
         Gradients<T> out{
-            first, generators.data() + block * items * 4, {}, {}, {call.size[0], call.size[1]}};
+            generators.data() + number * items * 4, {}, {}, {call.size[0], call.size[1]}};
         for (int s = 0; s < 2; ++s) {
-            if (shared[s]) out.shared[s] = totals[s].data() + block * call.size[s];
-            if (batched[s]) out.batched[s] = gradients[s];
+            if (shared[s]) out.shared[s] = totals[s].data() + number * call.size[s];
+            if (batched[s]) out.batched[s] = wanted.sources[s];
         }
-        run.kernels.backward(run.view, block * lanes, mine, lambda, scratch.get(), out);
+        block.backward(first, run.product_needed(sources), mine, lambda, out);
+        if (wanted.initial)
+            block.store_states(initial_addresses(program), lambda, T(2), wanted.initial);
     });
     for (int64_t b = 1; b < blocks; ++b) {
         for (int64_t k = 0; k < 4 * items; ++k) generators[k] += generators[b * 4 * items + k];
@@ -395,24 +480,24 @@ void backward(const Call<T>& call, const T* psi, const Cotangent<T>& cotangent,
     }
     const double none[2] = {0, 0};
     for (int64_t k = 0; k < items; ++k) {
-        if (!program.items[k].depends || run.batched[k]) continue;
+        if (!program.items[k].depends) continue;
         const double* phases = run.schedule.rotation[k] ? run.angles.data() + 4 * k + 2 : none;
-        shared_derivatives(call, program.items[k], phases, generators.data() + 4 * k, sums);
+        shared_derivatives(call, program.items[k], run.tail[k], phases, generators.data() + 4 * k,
+                           sums);
     }
     for (int s = 0; s < 2; ++s) {
         for (int64_t k = 0; shared[s] && k < call.size[s]; ++k)
-            gradients[s][k] = static_cast<T>(sums[s][k]);
+            wanted.sources[s][k] = static_cast<T>(sums[s][k]);
     }
 }
 
-template int64_t state_size<float>(const Program&, int64_t);
-template int64_t state_size<double>(const Program&, int64_t);
-template void forward<float>(const Call<float>&, const std::vector<Pauli>&, const Results<float>&);
-template void forward<double>(const Call<double>&, const std::vector<Pauli>&,
-                              const Results<double>&);
-template void backward<float>(const Call<float>&, const float*, const Cotangent<float>&,
-                              float* const[2]);
-template void backward<double>(const Call<double>&, const double*, const Cotangent<double>&,
-                               double* const[2]);
+#define QSIM_ENGINE(T)                                                                          \
+    template int64_t state_size<T>(const Program&, int64_t);                                    \
+    template std::shared_ptr<const Prepared<T>> prepare<T>(const Call<T>&, const Measurement&); \
+    template void forward<T>(const Prepared<T>&, const Results<T>&);                            \
+    template void backward<T>(const Prepared<T>&, const T*, const Cotangent<T>&, const Wanted<T>&);
+QSIM_ENGINE(float)
+QSIM_ENGINE(double)
+#undef QSIM_ENGINE
 
 }  // namespace qsim::cpu

@@ -1,112 +1,169 @@
 // The loops over amplitudes. Compiled once for each instruction set, so nothing here may leave its
 // own namespace but the table at the end: an inline function shared with other files could end up
 // compiled for the wrong processor.
+#include "cosets.hpp"
 #include "doubles.hpp"
 #include "paulis.hpp"
 #include "phases.hpp"
+#include "product.hpp"
 
 namespace qsim::cpu {
 namespace {
 
-// Whole runs of one block: sweeps over tiles.
-template <class T, int W>
-struct Block {
-    // Calls visit(tile) for every tile of the sweep.
+// Stages of one buffer: sweeps over tiles.
+template <class T>
+struct Stages {
+    static constexpr int W = Shape<T>::W;
+
+    // Calls visit(vector in the state, vector in the buffer) for a stage's coset at `place`.
     template <class Visit>
-    static void each_tile(const View<T>& view, const Sweep& sweep, Visit visit) {
-        int64_t at[1 << kMostTileBits];
-        const uint64_t* offsets = view.offsets + sweep.offset_begin;
-        const uint64_t size = uint64_t{1} << view.num_qubits;
-        for (uint64_t base = 0; base < size; base = ((base | sweep.pivots) + 1) & ~sweep.pivots) {
-            for (int j = 0; j < 1 << sweep.bits; ++j)
-                at[j] = static_cast<int64_t>(base ^ offsets[j]) * 2 * W;
-            visit(Tile{base, at});
+    static void each_vector(const View<T>& view, const Stage& stage, uint64_t place, Visit visit) {
+        const uint64_t* vectors = view.vectors + stage.vector_begin;
+        for (int64_t j = 0;;) {
+            visit(static_cast<int64_t>(place) * 2 * W, j * 2 * W);
+            if (++j == int64_t{1} << stage.bits) return;
+            // Counting up by one changes the lowest bits, up to the first that becomes 1.
+            for (int64_t changed = j ^ (j - 1); changed; changed &= changed - 1)
+                place ^= vectors[__builtin_ctzll(static_cast<uint64_t>(changed))];
         }
+    }
+
+    static void gather(const View<T>& view, const Stage& stage, uint64_t place, const T* state,
+                       T* buffer) {
+        each_vector(view, stage, place, [&](int64_t from, int64_t to) {
+            std::memcpy(buffer + to, state + from, sizeof(T) * 2 * W);
+        });
+    }
+
+    static void scatter(const View<T>& view, const Stage& stage, uint64_t place, const T* buffer,
+                        T* state) {
+        each_vector(view, stage, place, [&](int64_t to, int64_t from) {
+            std::memcpy(state + to, buffer + from, sizeof(T) * 2 * W);
+        });
     }
 
     static const T* table_of(const View<T>& view, const Operation& operation) {
-        return view.phases + (int64_t{2} * operation.first << view.num_qubits);
+        return view.phases + view.phase_table() * operation.first;
     }
 
-    static void forward(const View<T>& view, int64_t first, T* psi, T* own) {
-        Matrices<T, W>::all_matrices(view, first, own);
-        std::memset(psi, 0, (sizeof(T) * 2 * W) << view.num_qubits);
-        for (int l = 0; l < W; ++l) psi[l] = 1;
-        for (const Sweep* sweep = view.sweeps; sweep != view.sweeps + view.num_sweeps; ++sweep) {
-            each_tile(view, *sweep, [&](const Tile& tile) {
-                for (int k = sweep->begin; k < sweep->end; ++k) {
+    static void apply_quads(const View<T>& view, const Operation& operation, const T* own,
+                            const Tile& tile, T* psi) {
+        const bool dense = operation.kind == kDense, moved = view.lane_bits;
+        const auto loop = moved ? (dense ? Doubles<T, true>::template apply<kDense>
+                                         : Doubles<T, true>::template apply<kReal>)
+                                : (dense ? Doubles<T, false>::template apply<kDense>
+                                         : Doubles<T, false>::template apply<kReal>);
+        loop(view, operation, own, tile, psi);
+    }
+
+    static void undo_quads(const View<T>& view, const Operation& operation, const T* own,
+                           const Tile& tile, T* psi, T* lambda, T* sums) {
+        const bool dense = operation.kind == kDense, moved = view.lane_bits;
+        const auto loop = moved ? (dense ? Doubles<T, true>::template undo<kDense>
+                                         : Doubles<T, true>::template undo<kRotation>)
+                                : (dense ? Doubles<T, false>::template undo<kDense>
+                                         : Doubles<T, false>::template undo<kRotation>);
+        loop(view, operation, own, tile, psi, lambda, sums);
+    }
+
+    static void forward(const View<T>& view, const Stage& stage, uint64_t place, const T* own,
+                        T* psi, T* scratch) {
+        for (int s = stage.begin; s < stage.end; ++s) {
+            const Sweep& sweep = view.sweeps[s];
+            each_tile(view, stage, place, sweep, [&](const Tile& tile) {
+                for (int k = sweep.begin; k < sweep.end; ++k) {
                     const Operation& operation = view.operations[k];
                     switch (operation.pass) {
                         case kPhases:
-                            Phases<T, W>::apply(table_of(view, operation), tile, 1 << sweep->bits,
-                                                psi);
+                            Phases<T>::apply(view, table_of(view, operation), tile, 1 << sweep.bits,
+                                             psi);
                             break;
-                        case kDouble:
-                            Doubles<T, W>::apply(view, operation, own, tile, psi);
+                        case kQuads:
+                            apply_quads(view, operation, own, tile, psi);
+                            break;
+                        case kCosets:
+                            Cosets<T>::apply(view, operation, tile, false, psi, scratch);
                             break;
                         default:
-                            Items<T, W>::apply_single(view, operation, own, tile, psi);
+                            Items<T>::apply(view, operation, own, tile, psi);
                     }
                 }
             });
         }
     }
 
-    static void backward(const View<T>& view, int64_t first, T* psi, T* lambda, T* scratch,
-                         const Gradients<T>& out) {
-        T* own = scratch;
-        T* sums = own + int64_t{8} * W * view.num_items;
-        T* phase_sums = sums + int64_t{4} * W * view.num_items;
-        Matrices<T, W>::all_matrices(view, first, own);
-        std::memset(sums, 0, sizeof(T) * 4 * W * view.num_items);
-        for (int s = view.num_sweeps - 1; s >= 0 && view.sweeps[s].end > out.first; --s) {
-            const Sweep* sweep = view.sweeps + s;
-            const int stop = sweep->begin > out.first ? sweep->begin : out.first;
-            each_tile(view, *sweep, [&](const Tile& tile) {
-                for (int k = sweep->end - 1; k >= stop; --k) {
+    static void backward(const View<T>& view, const Stage& stage, uint64_t place, const T* own,
+                         int first, T* psi, T* lambda, T* sums, T* phase_sums, T* scratch) {
+        for (int s = stage.end - 1; s >= stage.begin && view.sweeps[s].end > first; --s) {
+            const Sweep& sweep = view.sweeps[s];
+            const int stop = std::max(sweep.begin, first);
+            each_tile(view, stage, place, sweep, [&](const Tile& tile) {
+                for (int k = sweep.end - 1; k >= stop; --k) {
                     const Operation& operation = view.operations[k];
                     switch (operation.pass) {
                         case kPhases:
-                            Phases<T, W>::undo(table_of(view, operation), tile, 1 << sweep->bits,
-                                               psi, lambda,
-                                               phase_sums + (static_cast<int64_t>(operation.second)
-                                                             << view.num_qubits));
+                            Phases<T>::undo(view, table_of(view, operation), tile, 1 << sweep.bits,
+                                            psi, lambda,
+                                            phase_sums + (static_cast<int64_t>(operation.second)
+                                                          << view.num_qubits));
                             break;
-                        case kDouble:
-                            Doubles<T, W>::undo(view, operation, own, tile, psi, lambda, sums);
+                        case kQuads:
+                            undo_quads(view, operation, own, tile, psi, lambda, sums);
+                            break;
+                        case kCosets:
+                            Cosets<T>::apply(view, operation, tile, true, psi, scratch);
+                            Cosets<T>::apply(view, operation, tile, true, lambda, scratch);
                             break;
                         default:
-                            Items<T, W>::undo_single(view, operation, own, tile, psi, lambda, sums);
+                            Items<T>::undo(view, operation, own, tile, psi, lambda, sums);
                     }
                 }
             });
-            for (int k = sweep->end - 1; k >= stop; --k) {
-                const Operation& operation = view.operations[k];
-                if (operation.pass != kPhases) continue;
-                Phases<T, W>::add_sums(
-                    view, view.layers[operation.first],
-                    phase_sums + (static_cast<int64_t>(operation.second) << view.num_qubits),
-                    out.generators);
-            }
         }
+    }
+
+    static void gradients(const View<T>& view, int64_t first, const T* sums,
+                          const Gradients<T>& out) {
         for (int k = 0; k < view.num_items; ++k) {
             if (!view.items[k].depends) continue;
             const T* from = sums + int64_t{4} * W * k;
-            if (view.batched[k]) {
-                Matrices<T, W>::factor_gradients(view, view.items[k], first, from, out);
-            } else {
-                for (int g = 0; g < 4; ++g) {
-                    double total = 0;
-                    for (int l = 0; l < W; ++l) total += from[g * W + l];
-                    out.generators[4 * k + g] += total;
-                }
+            for (int g = 0; g < 4; ++g) {
+                auto total = load<typename Shape<T>::V>(from + g * W);
+                for (int c = 1; c < Shape<T>::C; ++c)
+                    total += load<typename Shape<T>::V>(from + g * W + c * Shape<T>::N);
+                out.generators[4 * k + g] += static_cast<double>(sum_of<T, Shape<T>::N>(total));
             }
+            if (!Matrices<T>::wanted(view, k, out)) continue;
+            alignas(64) T samples[4 * W];
+            for (int g = 0; g < 4; ++g) sum_samples(view, from + g * W, samples + g * W);
+            Matrices<T>::factor_gradients(view, k, first, samples, out);
+        }
+    }
+
+    // Each sample's sum, in all of its lanes.
+    static void sum_samples(const View<T>& view, const T* lanes, T* out) {
+        const int width = 1 << view.lane_bits;
+        for (int begin = 0; begin < W; begin += width) {
+            T total = 0;
+            for (int l = begin; l < begin + width; ++l) total += lanes[l];
+            std::fill(out + begin, out + begin + width, total);
         }
     }
 
     static constexpr Kernels<T> table() {
-        return {forward,  Paulis<T, W>::expval,     Paulis<T, W>::seed,
-                backward, Phases<T, W>::make_table, W};
+        return {Matrices<T>::all_matrices,
+                gather,
+                scatter,
+                Products<T>::start,
+                Products<T>::contract,
+                Products<T>::add_sums,
+                forward,
+                backward,
+                gradients,
+                Phases<T>::gradients,
+                Paulis<T>::expval,
+                Paulis<T>::seed,
+                Phases<T>::make_table};
     }
 };
 
@@ -116,10 +173,8 @@ extern const InstructionSet QSIM_ISA = {
 #define QSIM_TEXT(name) #name
 #define QSIM_NAME(name) QSIM_TEXT(name)
     QSIM_NAME(QSIM_ISA),
-    {Block<float, 1>::table(), Block<float, 4>::table(), Block<float, 8>::table(),
-     Block<float, 16>::table()},
-    {Block<double, 1>::table(), Block<double, 4>::table(), Block<double, 8>::table(),
-     Block<double, 16>::table()},
+    Stages<float>::table(),
+    Stages<double>::table(),
 };
 
 }  // namespace qsim::cpu

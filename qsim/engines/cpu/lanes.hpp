@@ -1,11 +1,19 @@
-// Vectors of samples: arithmetic on the widest registers that the instruction set and the block
-// have.
+// Vectors: arithmetic on the widest registers that the instruction set has.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "kernels.hpp"
+
+// Compilers give up on inlining what large loops are made of; then registers go through memory.
+#define QSIM_INLINE [[gnu::always_inline]] inline
 
 namespace qsim::cpu {
 namespace {
@@ -27,9 +35,12 @@ struct VectorOf<T, 1> {
     using type = T;
 };
 
-template <class T, int W>
-constexpr int kVectorLanes =
-    static_cast<int>(kVectorBytes / sizeof(T)) < W ? static_cast<int>(kVectorBytes / sizeof(T)) : W;
+// A vector has W lanes, in C registers of N each.
+template <class T>
+struct Shape {
+    static constexpr int W = kLanes<T>, N = kVectorBytes / static_cast<int>(sizeof(T)), C = W / N;
+    using V = typename VectorOf<T, N>::type;
+};
 
 template <class V, class T>
 inline V load(const T* from) {
@@ -43,7 +54,12 @@ inline void store(T* to, const V& v) {
     std::memcpy(to, &v, sizeof(V));
 }
 
-// Sum of a vector's N entries, by halves.
+template <class V, class T>
+inline V splat(T value) {
+    return V{} + value;
+}
+
+// Sum of a register's N entries, by halves.
 template <class T, int N>
 inline T sum_of(const typename VectorOf<T, N>::type& v) {
     if constexpr (N == 1) {
@@ -54,6 +70,63 @@ inline T sum_of(const typename VectorOf<T, N>::type& v) {
         return sum_of<T, N / 2>(halves[0] + halves[1]);
     }
 }
+
+// Lane l of a register becomes lane l ^ distance.
+template <class T>
+class Shuffle {
+    using V = typename Shape<T>::V;
+    static constexpr int N = Shape<T>::N;
+
+  public:
+    explicit Shuffle(unsigned distance) {
+        constexpr int kEntries = sizeof(index_) / sizeof(index_[0]), kParts = kEntries / N;
+        for (int k = 0; k < kEntries; ++k)
+            index_[k] = ((k / kParts) ^ static_cast<int>(distance)) * kParts + k % kParts;
+    }
+
+    QSIM_INLINE V operator()(const V& v) const {
+        V out;
+#if defined(__AVX512F__)
+        if constexpr (sizeof(T) == sizeof(float)) {
+            out =
+                reinterpret_cast<V>(_mm512_maskz_permutexvar_ps(0xffff, load<__m512i>(index_), v));
+        } else {
+            out = reinterpret_cast<V>(_mm512_maskz_permutexvar_epi32(0xffff, load<__m512i>(index_),
+                                                                     reinterpret_cast<__m512i>(v)));
+        }
+#elif defined(__AVX2__)
+        out = reinterpret_cast<V>(
+            _mm256_permutevar8x32_epi32(reinterpret_cast<__m256i>(v), load<__m256i>(index_)));
+#else
+        T from[N], to[N];
+        store(from, v);
+        for (int k = 0; k < N; ++k) to[k] = from[index_[k]];
+        out = load<V>(to);
+#endif
+        return out;
+    }
+
+  private:
+#if defined(__AVX2__)
+    alignas(64) int32_t index_[kVectorBytes / 4];  // of 32-bit parts
+#else
+    int32_t index_[N];
+#endif
+};
+
+// (-1)^parity(row & lane), for rows within a vector.
+template <class T>
+struct LaneSigns {
+    alignas(64) T sign[kLanes<T>][kLanes<T>];
+    constexpr LaneSigns() : sign{} {
+        for (int row = 0; row < kLanes<T>; ++row) {
+            for (int l = 0; l < kLanes<T>; ++l)
+                sign[row][l] = std::popcount(static_cast<unsigned>(row & l)) & 1 ? T(-1) : T(1);
+        }
+    }
+};
+template <class T>
+inline constexpr LaneSigns<T> kLaneSigns{};
 
 // sin and cos of N angles of moderate size, as arrays that the compiler turns into vectors:
 // reduction by multiples of pi/2 in three parts (Cody and Waite), then Taylor polynomials on

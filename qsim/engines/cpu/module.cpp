@@ -6,8 +6,11 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <bit>
 #include <stdexcept>
 #include <tuple>
+#include <utility>
 
 #include "engine.hpp"
 
@@ -17,9 +20,23 @@ using namespace qsim;
 namespace {
 
 using ElementaryRow = std::tuple<std::vector<double>, std::vector<Complex>, bool, bool>;
-using StepRow = std::tuple<std::vector<int32_t>, double, double>;
+// (kind, elementary, parameter), scale, offset, qubits, matrix
+using StepRow =
+    std::tuple<std::vector<int32_t>, double, double, std::vector<int32_t>, std::vector<Complex>>;
 using GateRow = std::tuple<int32_t, int32_t, std::vector<StepRow>>;
-using PauliRow = std::tuple<uint64_t, uint64_t, int32_t>;
+
+// source, index, scale, offset
+using AngleRow = std::tuple<int32_t, int32_t, double, double>;
+
+LoweredGate make_gate(const GateRow& row) {
+    const auto& [num_qubits, num_params, steps] = row;
+    LoweredGate gate{num_qubits, num_params, {}};
+    for (const auto& [numbers, scale, offset, qubits, matrix] : steps) {
+        gate.steps.push_back(
+            {numbers.at(0), numbers.at(1), numbers.at(2), scale, offset, qubits, matrix});
+    }
+    return gate;
+}
 
 GateTable make_table(const std::vector<ElementaryRow>& elementary,
                      const std::vector<GateRow>& gates) {
@@ -29,61 +46,64 @@ GateTable make_table(const std::vector<ElementaryRow>& elementary,
         for (int e = 0; e < 8; ++e) gate.projectors[e / 4][e % 4] = projectors.at(e);
         table.elementary.push_back(gate);
     }
-    for (const auto& [num_qubits, num_params, steps] : gates) {
-        LoweredGate gate{num_qubits, num_params, {}};
-        for (const auto& [row, scale, offset] : steps) {
-            gate.steps.push_back({row.at(0),
-                                  row.at(1),
-                                  {row.at(2), row.at(3)},
-                                  row.at(4),
-                                  row.at(5),
-                                  scale,
-                                  offset});
-        }
-        table.gates.push_back(gate);
-    }
+    for (const GateRow& row : gates) table.gates.push_back(make_gate(row));
     return table;
 }
 
-Program* make_program(const GateTable& table, int num_qubits, const std::vector<int32_t>& gates,
-                      const std::vector<int32_t>& qubits, const std::vector<int32_t>& sources,
-                      const std::vector<int32_t>& indices, const std::vector<double>& scales,
-                      const std::vector<double>& offsets) {
-    std::vector<Angle> angles(sources.size());
-    for (size_t k = 0; k < angles.size(); ++k) {
-        angles[k] = {sources[k], indices.at(k), scales.at(k), offsets.at(k)};
-    }
+Program* make_program(const GateTable& table, const std::vector<GateRow>& own_rows, int num_qubits,
+                      const std::vector<int32_t>& gates, const std::vector<int32_t>& qubits,
+                      const std::vector<AngleRow>& rows) {
+    std::vector<Angle> angles;
+    for (const auto& [source, index, scale, offset] : rows)
+        angles.push_back({source, index, scale, offset});
+    std::vector<LoweredGate> own;
+    for (const GateRow& row : own_rows) own.push_back(make_gate(row));
     size_t num_qubits_read = 0, num_angles_read = 0;
     for (int32_t id : gates) {
-        num_qubits_read += table.gates.at(id).num_qubits;
-        num_angles_read += table.gates.at(id).num_params;
+        const size_t number = static_cast<size_t>(id), known = table.gates.size();
+        const LoweredGate& gate = number < known ? table.gates[number] : own.at(number - known);
+        num_qubits_read += static_cast<size_t>(gate.num_qubits);
+        num_angles_read += static_cast<size_t>(gate.num_params);
     }
     if (num_qubits_read != qubits.size() || num_angles_read != angles.size()) {
         throw std::invalid_argument("gates, qubits and angles do not belong together");
     }
-    return new Program(table, num_qubits, gates, qubits, angles);
+    return new Program(table, own, num_qubits, gates, qubits, angles);
 }
 
-// Pauli strings of logical qubits, at the addresses of the program's final state.
-struct Measurement {
-    std::vector<cpu::Pauli> paulis;
-
-    Measurement(const Program& program, const std::vector<PauliRow>& rows) {
-        for (const auto& [x, z, num_y] : rows) {
-            cpu::Pauli pauli{0, 0, num_y, 0};
-            for (int q = 0; q < program.num_qubits; ++q) {
-                if (x >> q & 1) pauli.x ^= program.columns[q];
-                if (z >> q & 1) pauli.z ^= program.rows[q];
-            }
-            pauli.sign = static_cast<int32_t>(parity(pauli.z & program.offset));
-            paulis.push_back(pauli);
-        }
+// Pauli strings of logical qubits (x, z and the number of Y of each), at the addresses of the
+// program's final state.
+cpu::Measurement make_measurement(const Program& program, const std::vector<uint64_t>& x,
+                                  const std::vector<uint64_t>& z,
+                                  const std::vector<int32_t>& num_y) {
+    std::vector<std::pair<uint64_t, cpu::Pauli>> found;
+    for (size_t k = 0; k < x.size(); ++k) {
+        uint64_t mask = 0;
+        cpu::Pauli pauli{0, num_y.at(k), 0, static_cast<int64_t>(k)};
+        for (uint64_t bits = x[k]; bits; bits &= bits - 1)
+            mask ^= program.columns.at(std::countr_zero(bits));
+        for (uint64_t bits = z.at(k); bits; bits &= bits - 1)
+            pauli.z ^= program.rows.at(std::countr_zero(bits));
+        pauli.sign = static_cast<int32_t>(parity(pauli.z & program.offset));
+        found.emplace_back(mask, pauli);
     }
-};
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    cpu::Measurement made;
+    for (const auto& [mask, pauli] : found) {
+        const auto at = static_cast<int64_t>(made.paulis.size());
+        if (made.groups.empty() || made.groups.back().x != mask)
+            made.groups.push_back({mask, at, at});
+        made.groups.back().end = at + 1;
+        made.paulis.push_back(pauli);
+    }
+    return made;
+}
 
 // Weights and inputs of a call: addresses, lengths of a row, whether there is a row for each
-// sample; the batch; threads.
-using CallRow = std::tuple<uintptr_t, uintptr_t, int64_t, int64_t, bool, bool, int64_t, int>;
+// sample; the batch; threads; states to start from.
+using CallRow =
+    std::tuple<uintptr_t, uintptr_t, int64_t, int64_t, bool, bool, int64_t, int, uintptr_t>;
 
 template <class T>
 T* pointer(uintptr_t address) {
@@ -93,7 +113,7 @@ T* pointer(uintptr_t address) {
 template <class T>
 cpu::Call<T> make_call(const Program& program, const CallRow& row) {
     const auto& [weights, inputs, num_weights, num_inputs, weights_batched, inputs_batched, batch,
-                 threads] = row;
+                 threads, initial] = row;
     if (program.num_weights > num_weights || program.num_inputs > num_inputs) {
         throw std::invalid_argument("the program reads beyond the weights or inputs");
     }
@@ -102,29 +122,39 @@ cpu::Call<T> make_call(const Program& program, const CallRow& row) {
             {weights_batched, inputs_batched},
             {num_weights, num_inputs},
             batch,
-            threads};
+            threads,
+            pointer<const T>(initial)};
 }
+
+// A call and its numbers, from forward to backward.
+template <class T>
+struct Run {
+    std::shared_ptr<const cpu::Prepared<T>> prepared;
+
+    Run(const Program& program, const cpu::Measurement& measurement, const CallRow& call)
+        : prepared(cpu::prepare(make_call<T>(program, call), measurement)) {}
+
+    void forward(uintptr_t values, uintptr_t states, uintptr_t psi) const {
+        cpu::forward<T>(*prepared, {pointer<T>(values), pointer<T>(states), pointer<T>(psi)});
+    }
+
+    void backward(uintptr_t psi, uintptr_t values, uintptr_t states, uintptr_t weights,
+                  uintptr_t inputs, uintptr_t initial) const {
+        cpu::backward<T>(*prepared, pointer<const T>(psi),
+                         {pointer<const T>(values), pointer<const T>(states)},
+                         {{pointer<T>(weights), pointer<T>(inputs)}, pointer<T>(initial)});
+    }
+};
 
 template <class T>
 void bind_engine(nb::module_ module) {
+    using Unlocked = nb::call_guard<nb::gil_scoped_release>;
     module.def("state_size", &cpu::state_size<T>);
-    module.def("forward",
-               [](const Program& program, const CallRow& call, const Measurement& measurement,
-                  uintptr_t values, uintptr_t states, uintptr_t psi) {
-                   const nb::gil_scoped_release release;
-                   cpu::forward<T>(make_call<T>(program, call), measurement.paulis,
-                                   {pointer<T>(values), pointer<T>(states), pointer<T>(psi)});
-               });
-    module.def("backward", [](const Program& program, const CallRow& call, uintptr_t psi,
-                              const Measurement& measurement, uintptr_t values, uintptr_t states,
-                              uintptr_t weights, uintptr_t inputs) {
-        const nb::gil_scoped_release release;
-        T* const gradients[2] = {pointer<T>(weights), pointer<T>(inputs)};
-        cpu::backward<T>(make_call<T>(program, call), pointer<const T>(psi),
-                         cpu::Cotangent<T>{measurement.paulis, pointer<const T>(values),
-                                           pointer<const T>(states)},
-                         gradients);
-    });
+    nb::class_<Run<T>>(module, "Run")
+        .def(nb::init<const Program&, const cpu::Measurement&, const CallRow&>(),
+             nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
+        .def("forward", &Run<T>::forward, Unlocked())
+        .def("backward", &Run<T>::backward, Unlocked());
 }
 
 }  // namespace
@@ -142,10 +172,16 @@ NB_MODULE(_native, module) {
         .def(nb::new_(&make_program))
         .def_ro("num_qubits", &Program::num_qubits)
         .def_prop_ro("num_items", [](const Program& program) { return program.items.size(); });
-    nb::class_<Measurement>(module, "Measurement")
-        .def(nb::init<const Program&, const std::vector<PauliRow>&>());
+    nb::class_<cpu::Measurement>(module, "Measurement").def(nb::new_(&make_measurement));
     bind_engine<float>(module.def_submodule("float32"));
     bind_engine<double>(module.def_submodule("float64"));
+    nb::class_<cpu::Limits>(module, "Limits")
+        .def(nb::init<>())
+        .def_rw("tile_bits", &cpu::Limits::tile_bits)
+        .def_rw("stage_bits", &cpu::Limits::stage_bits)
+        .def_rw("sample_qubits", &cpu::Limits::sample_qubits)
+        .def_rw("layer_qubits", &cpu::Limits::layer_qubits);
+    module.def("use_limits", &cpu::use_limits);
     module.def("instruction_sets", &cpu::instruction_sets);
     module.def("use_instruction_set", &cpu::use_instruction_set);
 }

@@ -2,92 +2,119 @@
 // gradients at once.
 #pragma once
 
-#include "items.hpp"
+#include "tiles.hpp"
+#include "transform.hpp"
 
 namespace qsim::cpu {
 namespace {
 
-// In place; its own inverse up to 2^n.
 template <class T>
-void walsh_hadamard(int num_qubits, T* values) {
-    const int64_t size = int64_t{1} << num_qubits;
-    for (int64_t half = 1; half < size; half *= 2) {
-        for (int64_t begin = 0; begin < size; begin += 2 * half) {
-            T *a = values + begin, *b = a + half;
-            for (int64_t k = 0; k < half; ++k) {
-                const T sum = a[k] + b[k], difference = a[k] - b[k];
-                a[k] = sum, b[k] = difference;
-            }
-        }
-    }
-}
-
-template <class T, int W>
 struct Phases {
-    using V = typename Matrices<T, W>::V;
-    static constexpr int N = Matrices<T, W>::N, C = Matrices<T, W>::C;
+    using V = typename Shape<T>::V;
+    static constexpr int W = Shape<T>::W, N = Shape<T>::N, C = Shape<T>::C;
 
-    static void turn(T* amplitude, T re, T im) {
-        for (int c = 0; c < C; ++c) {
-            T* at = amplitude + c * N;
-            const V r = load<V>(at), i = load<V>(at + W), pr = splat<V>(re), pi = splat<V>(im);
-            store(at, pr * r - pi * i);
-            store(at + W, pr * i + pi * r);
-        }
-    }
+    // The phases of one register of a vector.
+    struct Phase {
+        V re, im;
 
-    static void apply(const T* phases, const Tile& tile, int count, T* state) {
-        for (int j = 0; j < count; ++j) {
-            const int64_t at = tile.at[j];
-            turn(state + at, phases[at / W], phases[at / W + 1]);
-        }
-    }
-
-    // Leaves the batch's sum of Im(conj(lambda) psi) at each address, then undoes the phases.
-    static void undo(const T* phases, const Tile& tile, int count, T* psi, T* lambda, T* sums) {
-        for (int j = 0; j < count; ++j) {
-            const int64_t at = tile.at[j];
-            T *a = psi + at, *b = lambda + at;
-            V total{};
-            for (int c = 0; c < C; ++c) {
-                total += load<V>(b + c * N) * load<V>(a + c * N + W) -
-                         load<V>(b + c * N + W) * load<V>(a + c * N);
+        Phase(const View<T>& view, const T* table, int64_t at, int c) {
+            if (view.lane_bits) {
+                re = load<V>(table + at + c * N), im = load<V>(table + at + W + c * N);
+            } else {
+                re = splat<V>(table[at / W]), im = splat<V>(table[at / W + 1]);
             }
-            sums[at / (2 * W)] = sum_of<T, N>(total);
-            turn(a, phases[at / W], -phases[at / W + 1]);
-            turn(b, phases[at / W], -phases[at / W + 1]);
         }
+        void turn(T* amplitude) const {
+            const V r = load<V>(amplitude), i = load<V>(amplitude + W);
+            store(amplitude, re * r - im * i);
+            store(amplitude + W, re * i + im * r);
+        }
+        void turn_back(T* amplitude) const {
+            const V r = load<V>(amplitude), i = load<V>(amplitude + W);
+            store(amplitude, re * r + im * i);
+            store(amplitude + W, re * i - im * r);
+        }
+    };
+
+    static void apply(const View<T>& view, const T* table, const Tile& tile, int count, T* state) {
+        for (int j = 0; j < count; ++j) {
+            for (int c = 0; c < C; ++c)
+                Phase(view, table, tile.at[j], c).turn(state + tile.at[j] + c * N);
+        }
+    }
+
+    // Leaves Im(conj(lambda) psi), summed over samples, at each address, then undoes the phases.
+    static void undo(const View<T>& view, const T* table, const Tile& tile, int count, T* psi,
+                     T* lambda, T* sums) {
+        for (int j = 0; j < count; ++j) {
+            const int64_t at = tile.at[j];
+            V products[C];
+            for (int c = 0; c < C; ++c) {
+                T *a = psi + at + c * N, *b = lambda + at + c * N;
+                products[c] = load<V>(b) * load<V>(a + W) - load<V>(b + W) * load<V>(a);
+                const Phase phase(view, table, at, c);
+                phase.turn_back(a);
+                phase.turn_back(b);
+            }
+            put_samples(view, products, sums + ((at / (2 * W)) << view.lane_bits));
+        }
+    }
+
+    static void put_samples(const View<T>& view, const V* products, T* sums) {
+        if (view.lane_bits == 0) {
+            V total = products[0];
+            for (int c = 1; c < C; ++c) total += products[c];
+            *sums = sum_of<T, N>(total);
+            return;
+        }
+        alignas(64) T lanes[W];
+        for (int c = 0; c < C; ++c) store(lanes + c * N, products[c]);
+        const int width = 1 << view.lane_bits;
+        for (int l = width; l < W; ++l) lanes[l & (width - 1)] += lanes[l];
+        std::memcpy(sums, lanes, sizeof(T) * static_cast<size_t>(width));
     }
 
     // From the sums at all addresses to those of I and Z of the layer's items.
-    static void add_sums(const View<T>& view, const Layer& layer, T* sums, double* generators) {
+    static void gradients(const View<T>& view, const Layer& layer, T* sums, double* generators) {
         walsh_hadamard(view.num_qubits, sums);
         for (int t = layer.term_begin; t < layer.term_end; ++t) {
             const Term& term = view.terms[t];
             if (term.part == kBefore) continue;
             const Item& item = view.items[term.item];
             const double sign = item.flip ? -1 : 1;
-            item.each_character([&](double weight, uint64_t rows) {
+            each_character(item, view.controls, [&](double weight, uint64_t rows) {
                 generators[4 * term.item] += weight * sums[rows];
                 generators[4 * term.item + 3] += weight * sign * sums[rows ^ item.row];
             });
         }
     }
 
-    static void make_table(int num_qubits, double* coefficients, T* table) {
-        walsh_hadamard(num_qubits, coefficients);
+    static void make_table(const View<T>& view, double* coefficients, T* table) {
+        walsh_hadamard(view.num_qubits, coefficients);
         constexpr int kStep = 16;
-        const int64_t size = int64_t{1} << num_qubits;
+        const int64_t size = int64_t{1} << view.num_qubits;
         alignas(64) double angles[kStep]{}, sines[kStep], cosines[kStep];
         for (int64_t p = 0; p < size; p += kStep) {
             const int count = size < kStep ? static_cast<int>(size) : kStep;
             for (int k = 0; k < count; ++k) angles[k] = coefficients[p + k];
             sincos<double, kStep>(angles, sines, cosines);
             for (int k = 0; k < count; ++k) {
-                table[2 * (p + k)] = static_cast<T>(cosines[k]);
-                table[2 * (p + k) + 1] = static_cast<T>(sines[k]);
+                if (view.lane_bits == 0) {
+                    table[2 * (p + k)] = static_cast<T>(cosines[k]);
+                    table[2 * (p + k) + 1] = static_cast<T>(sines[k]);
+                } else {
+                    put(view, p + k, static_cast<T>(cosines[k]), static_cast<T>(sines[k]), table);
+                }
             }
         }
+    }
+
+    // The phase of an address in the lanes of all samples.
+    static void put(const View<T>& view, int64_t address, T re, T im, T* table) {
+        const int width = 1 << view.lane_bits;
+        T* vector = table + (address >> view.lane_bits) * 2 * W;
+        for (int l = static_cast<int>(address & (width - 1)); l < W; l += width)
+            vector[l] = re, vector[W + l] = im;
     }
 };
 

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import tensorcircuit as tc
 
-from benchmarks.harness import Case, FloatArray, Step, main
+from benchmarks.harness import Run, main
+from benchmarks.works.step import CASES, Case
 
 
-def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
+def build(case: Case) -> Run:
+    inputs, weights = case.angles()
     tc.set_backend("jax")
     tc.set_dtype("complex64")
 
@@ -45,12 +47,12 @@ def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
     x = jnp.asarray(inputs, dtype=jnp.float32)
     parameters = jnp.asarray(weights, dtype=jnp.float32)
 
-    def step():
+    def run():
         value, gradient = value_and_gradient(x, parameters)
         return float(value), np.asarray(gradient)
 
-    return step
+    return run
 
 
 if __name__ == "__main__":
-    main("TensorCircuit-NG (JAX)", "tensorcircuit-ng", "complex64", build)
+    main("TensorCircuit-NG (JAX)", "tensorcircuit-ng", "complex64", CASES, build)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 
-from benchmarks.harness import Case, main
-from benchmarks.peers.pennylane import builder
+from benchmarks.harness import main
+from benchmarks.peers.pennylane import step_builder
+from benchmarks.works.step import CASES, Case
 
 
 def options(case: Case) -> dict[str, Any]:
@@ -19,4 +20,10 @@ def options(case: Case) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main("PennyLane lightning.qubit", "pennylane-lightning", "complex64", builder(options))
+    main(
+        "PennyLane lightning.qubit",
+        "pennylane-lightning",
+        "complex64",
+        CASES,
+        step_builder(options),
+    )

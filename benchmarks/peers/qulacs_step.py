@@ -7,7 +7,8 @@ Its backpropagation does not return the value; a second run of the circuit would
 import numpy as np
 import qulacs
 
-from benchmarks.harness import Case, FloatArray, Step, main
+from benchmarks.harness import FloatArray, Run, main
+from benchmarks.works.step import CASES, Case
 
 
 def training_circuit(case: Case, weights: FloatArray) -> qulacs.ParametricQuantumCircuit:
@@ -24,7 +25,8 @@ def training_circuit(case: Case, weights: FloatArray) -> qulacs.ParametricQuantu
     return circuit
 
 
-def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
+def build(case: Case) -> Run:
+    inputs, weights = case.angles()
     circuit = training_circuit(case, weights)
     observable = qulacs.Observable(case.qubits)
     for qubit in range(case.qubits):
@@ -42,15 +44,15 @@ def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
 
     loss = sum(map(value, inputs))
 
-    def step():
+    def run():
         gradient = np.zeros(case.qubits + weights.size)
         for sample in inputs:
             encode(sample)
             gradient -= circuit.backprop(observable)
         return loss, gradient[case.qubits :].reshape(weights.shape)
 
-    return step
+    return run
 
 
 if __name__ == "__main__":
-    main("Qulacs", "qulacs", "complex128", build)
+    main("Qulacs", "qulacs", "complex128", CASES, build)

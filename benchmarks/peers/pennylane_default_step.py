@@ -4,8 +4,9 @@ from typing import Any
 
 import pennylane as qml
 
-from benchmarks.harness import Case, main
-from benchmarks.peers.pennylane import builder
+from benchmarks.harness import main
+from benchmarks.peers.pennylane import step_builder
+from benchmarks.works.step import CASES, Case
 
 
 def options(case: Case) -> dict[str, Any]:
@@ -14,4 +15,4 @@ def options(case: Case) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main("PennyLane default.qubit", "pennylane", "complex128", builder(options))
+    main("PennyLane default.qubit", "pennylane", "complex128", CASES, step_builder(options))

@@ -5,7 +5,8 @@ from unittest.mock import MagicMock
 
 import torch
 
-from benchmarks.harness import Case, FloatArray, Step, main, threads
+from benchmarks.harness import Run, main, threads
+from benchmarks.works.step import CASES, Case
 
 # TorchQuantum imports torchvision for its data sets; they are not used here.
 for module in ("", ".datasets", ".datasets.utils", ".transforms"):
@@ -15,13 +16,14 @@ import torchquantum as tq  # noqa: E402
 import torchquantum.functional as tqf  # noqa: E402
 
 
-def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
+def build(case: Case) -> Run:
+    inputs, weights = case.angles()
     torch.set_num_threads(threads())
     x = torch.tensor(inputs, dtype=torch.float32)
     parameters = torch.tensor(weights, dtype=torch.float32, requires_grad=True)
     measure = tq.MeasureAll(tq.PauliZ)
 
-    def step():
+    def run():
         parameters.grad = None
         device = tq.QuantumDevice(n_wires=case.qubits, bsz=case.batch)
         for qubit in range(case.qubits):
@@ -36,8 +38,8 @@ def build(case: Case, inputs: FloatArray, weights: FloatArray) -> Step:
         loss.backward()
         return loss.item(), parameters.grad.numpy()
 
-    return step
+    return run
 
 
 if __name__ == "__main__":
-    main("TorchQuantum", "torchquantum", "complex64", build)
+    main("TorchQuantum", "torchquantum", "complex64", CASES, build)

@@ -1,0 +1,230 @@
+// A call made ready for the kernels: its schedule, and the numbers that the batch shares.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "engine.hpp"
+
+namespace qsim::cpu {
+
+inline void multiply_into(Complex* product, const Complex* left) {
+    const Complex a = left[0] * product[0] + left[1] * product[2];
+    const Complex b = left[0] * product[1] + left[1] * product[3];
+    const Complex c = left[2] * product[0] + left[3] * product[2];
+    const Complex d = left[2] * product[1] + left[3] * product[3];
+    product[0] = a, product[1] = b, product[2] = c, product[3] = d;
+}
+
+// A factor's matrix, from the first row of its source.
+template <class T>
+void evaluate(const Call<T>& call, const Factor& factor, Complex* out) {
+    const Angle& angle = factor.angle;
+    double theta = 0;
+    if (angle.source != kConstant)
+        theta = angle.scale * call.data[angle.source][angle.index] + angle.offset;
+    for (int e = 0; e < 4; ++e) out[e] = 0;
+    for (int k = 0; k < (angle.source == kConstant ? 1 : 2); ++k) {
+        const Complex phase = std::polar(1.0, factor.frequencies[k] * theta);
+        for (int e = 0; e < 4; ++e) out[e] += phase * factor.projectors[k][e];
+    }
+}
+
+// A unitary as diag(after) R diag(before) with R real.
+struct Euler {
+    Complex after[2], before[2];
+    double rotation[4];
+
+    explicit Euler(const Complex* u) : after{1, 1}, before{1, 1} {
+        const double c = std::abs(u[0]), s = std::abs(u[2]);
+        rotation[0] = rotation[3] = c;
+        rotation[1] = -s;
+        rotation[2] = s;
+        if (c > 0) after[0] = u[0] / c;
+        if (s > 0) after[1] = u[2] / s;
+        // The larger entry decides: the phase of a vanishing one is noise, and does no harm.
+        if (c > s) {
+            before[1] = u[3] / c / after[1];
+        } else {
+            before[1] = -u[1] / s / after[0];
+        }
+    }
+};
+
+template <class T>
+class Prepared {
+  public:
+    Prepared(const Call<T>& from, const Measurement& measurement)
+        : call(from),
+          measurement(measurement),
+          kernels(kernels_for<T>()),
+          limits(current_limits()),
+          lane_bits(lane_bits_for<T>(call.program.num_qubits, call.batch)),
+          schedule(call.program.schedule(request())),
+          batched(call.program.items.size()),
+          tail(batched.size()),
+          shared(8 * batched.size()),
+          angles(4 * batched.size()) {
+        const Program& program = call.program;
+        for (size_t k = 0; k < batched.size(); ++k) {
+            const Item& item = program.items[k];
+            for (int s = 0; s < 2; ++s) batched[k] |= (item.depends >> s & 1) && call.batched[s];
+            tail[k] = item.factor_begin;
+            for (int f = item.factor_begin; batched[k] && f < item.factor_end; ++f) {
+                const int32_t source = program.factors[f].angle.source;
+                if (source != kConstant && call.batched[source]) tail[k] = f + 1;
+            }
+            shared_matrix(k);
+        }
+        Angles<T> sources{{call.data[0], call.data[1]}, {}, call.batch};
+        for (int s = 0; s < 2; ++s) sources.stride[s] = call.batched[s] ? call.size[s] : 0;
+        int most_targets = 0;
+        for (const Dense& dense : program.dense)
+            most_targets = std::max(most_targets, static_cast<int>(dense.masks.size()));
+        view = {program.num_qubits,
+                lane_bits,
+                static_cast<int>(batched.size()),
+                program.items.data(),
+                program.controls.data(),
+                program.factors.data(),
+                program.dense.data(),
+                schedule.sweeps.data(),
+                schedule.operations.data(),
+                schedule.segments.data(),
+                schedule.layers.data(),
+                schedule.terms.data(),
+                schedule.indices.data(),
+                schedule.masks.data(),
+                schedule.offsets.data(),
+                schedule.vectors.data(),
+                schedule.product.empty() ? nullptr : schedule.product.data(),
+                sources,
+                batched.data(),
+                tail.data(),
+                shared.data(),
+                nullptr,
+                measurement.groups.data(),
+                static_cast<int64_t>(measurement.groups.size()),
+                measurement.paulis.data(),
+                most_targets};
+        phases.resize(schedule.layers.size() * static_cast<size_t>(view.phase_table()));
+        view.phases = phases.data();
+        for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
+    }
+
+    // Whether the items of the product need a gradient.
+    bool product_needed(int wanted) const {
+        return std::any_of(schedule.product.begin(), schedule.product.end(), [&](int32_t k) {
+            return k >= 0 && (call.program.items[k].depends & wanted);
+        });
+    }
+
+    // Operations before this one need no gradient.
+    int first_needed(int wanted) const {
+        const auto needed = [&](int32_t item) { return call.program.items[item].depends & wanted; };
+        int k = 0;
+        if (product_needed(wanted)) return k;
+        for (const Operation& operation : schedule.operations) {
+            bool here = false;
+            if (operation.pass == kPhases) {
+                const Layer& layer = schedule.layers[operation.first];
+                for (int t = layer.term_begin; t < layer.term_end; ++t) {
+                    here = here ||
+                           (schedule.terms[t].part == kWhole && needed(schedule.terms[t].item));
+                }
+            } else {
+                here = needed(operation.first) ||
+                       (operation.pass == kQuads && needed(operation.second));
+            }
+            if (here) break;
+            ++k;
+        }
+        return k;
+    }
+
+    int64_t num_blocks() const { return (call.batch + view.samples() - 1) / view.samples(); }
+    int64_t block_size() const { return 2 * kLanes<T> * view.num_vectors(); }
+
+    int64_t buffer_size() const { return int64_t{2} * kLanes<T> << schedule.most_stage_bits; }
+
+    // Large states are worked on by all threads together, small ones by one thread each.
+    bool staged() const { return view.num_qubits - lane_bits > limits.stage_bits; }
+    int threads_over_blocks() const { return staged() ? 1 : worth(num_blocks()); }
+    int threads_in_block() const { return staged() ? worth(1) : 1; }
+
+    const Call<T> call;
+    const Measurement& measurement;
+    const Kernels<T>& kernels;
+    const Limits limits;
+    const int lane_bits;
+    const Schedule& schedule;
+    std::vector<uint8_t> batched;
+    std::vector<int32_t> tail;
+    std::vector<T> shared;
+    std::vector<double> angles;  // [items][4]: a rotation's phases before (0, 1) and after; a
+                                 // diagonal's in the last two
+    std::vector<T> phases;
+    View<T> view;
+
+  private:
+    ScheduleRequest request() const {
+        const auto sources =
+            static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
+        const int n = call.program.num_qubits;
+        const bool layers = n <= limits.layer_qubits && n - lane_bits <= limits.stage_bits;
+        return {lane_bits, limits.tile_bits, limits.stage_bits, layers, !call.initial, sources};
+    }
+
+    // As many threads as are worth it: starting one costs some 20 us.
+    int worth(int64_t blocks) const {
+        const int64_t effort = block_size() * static_cast<int64_t>(batched.size() + 1) * blocks;
+        const auto most = std::max<int64_t>(1, effort / 400000);
+        return static_cast<int>(std::min<int64_t>(call.threads, most));
+    }
+
+    void shared_matrix(size_t k) {
+        const Item& item = call.program.items[k];
+        Complex product[4] = {1, 0, 0, 1}, next[4];
+        for (int f = tail[k]; f < item.factor_end; ++f) {
+            evaluate(call, call.program.factors[f], next);
+            multiply_into(product, next);
+        }
+        if (schedule.rotation[k]) {
+            const Euler euler(product);
+            for (int q = 0; q < 2; ++q) {
+                angles[4 * k + q] = std::arg(euler.before[q]);
+                angles[4 * k + 2 + q] = std::arg(euler.after[q]);
+            }
+            for (int e = 0; e < 4; ++e) product[e] = euler.rotation[e];
+        } else if (item.kind == kDiagonal) {
+            for (int q = 0; q < 2; ++q) angles[4 * k + 2 + q] = std::arg(product[3 * q]);
+        }
+        for (int e = 0; e < 4; ++e) {
+            shared[8 * k + 2 * e] = static_cast<T>(product[e].real());
+            shared[8 * k + 2 * e + 1] = static_cast<T>(product[e].imag());
+        }
+    }
+
+    // The angle at an address is mean + difference (-1)^(r.p ^ flip) of every term where its
+    // controls are 1: a sum of characters, of which the coefficients are collected here.
+    void layer_phases(size_t l) {
+        std::vector<double> coefficients(size_t{1} << call.program.num_qubits);
+        const Layer& layer = schedule.layers[l];
+        for (int t = layer.term_begin; t < layer.term_end; ++t) {
+            const Item& item = call.program.items[schedule.terms[t].item];
+            const double* both = angles.data() + 4 * schedule.terms[t].item +
+                                 (schedule.terms[t].part == kBefore ? 0 : 2);
+            const double mean = (both[0] + both[1]) / 2,
+                         difference = (both[0] - both[1]) / 2 * (item.flip ? -1 : 1);
+            each_character(item, view.controls, [&](double weight, uint64_t rows) {
+                coefficients[rows] += weight * mean;
+                coefficients[rows ^ item.row] += weight * difference;
+            });
+        }
+        kernels.phases(view, coefficients.data(),
+                       phases.data() + l * static_cast<size_t>(view.phase_table()));
+    }
+};
+
+}  // namespace qsim::cpu
