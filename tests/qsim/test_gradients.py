@@ -14,6 +14,7 @@ from torch import Tensor
 from qsim import (
     Circuit,
     Input,
+    Parameter,
     PauliString,
     PauliSum,
     QuantumNaturalGradient,
@@ -242,6 +243,31 @@ def test_weights_that_no_gate_reads_have_derivatives_zero() -> None:
         assert derive(still, None, weights).abs().max() == 0
     assert metric_tensor(still, weights).abs().max() == 0
     assert jacobian(built, [], weights).shape == (0, 2)
+
+
+def test_expressions_and_named_parameters_have_all_derivatives() -> None:
+    built = circuit().rx(Weight(0) * Weight(1) + Parameter("theta"), 0).ry(Weight(2) * Input(1), 2)
+    options = {"values": {"theta": torch.tensor(0.7, dtype=DOUBLE)}}
+    exact = jacobian(built, VALUE, W, X, **options)
+    torch.testing.assert_close(parameter_shift(built, VALUE, W, X, **options), exact)
+    found = hessian(built, VALUE, W, X, **options)
+    expected = torch.autograd.functional.hessian(
+        lambda w: expval(built, VALUE, w, X, engine="reference", **options)[1, 0], W
+    )
+    torch.testing.assert_close(found[1, 0], expected)
+    for gradient in ("shift", "finite-difference", "adjoint"):
+        theta = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+        values = expval(built, VALUE, W, X, values={"theta": theta}, gradient=gradient)
+        (slope,) = torch.autograd.grad(values[1, 0], theta)
+        torch.testing.assert_close(slope, exact_slope(built, 0.7), atol=1e-6, rtol=0)
+
+
+def exact_slope(built: Circuit, theta: float) -> Tensor:
+    up, down = (
+        expval(built, VALUE, W, X, values={"theta": theta + sign * math.pi / 2})[1, 0]
+        for sign in (1, -1)
+    )
+    return (up - down) / 2
 
 
 # --- Metric and natural gradients -----------------------------------------------------------------

@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp,
 from qsim import (
     Circuit,
     Input,
+    Parameter,
     PauliString,
     PauliSum,
     UsageError,
@@ -128,7 +129,26 @@ def test_coefficients() -> None:
 
     found = grad(energy)(torch.tensor([0.5, 1.0], dtype=DOUBLE))
     strings = [PauliString("ZZI"), PauliString("XXY")]
-    torch.testing.assert_close(found, expval(circuit(), strings, W, X).sum(0))
+    expected = expval(circuit(), strings, W, X).sum(0)
+    torch.testing.assert_close(found, expected)
+    many = torch.tensor([[0.5, 1.0], [2.0, -1.0]], dtype=DOUBLE)
+    torch.testing.assert_close(vmap(energy)(many), many @ expected)
+    torch.testing.assert_close(vmap(grad(energy))(many), expected.expand(2, -1))
+
+
+def test_angles_that_are_expressions() -> None:
+    built = circuit().rx(Weight(0) * Weight(1) + Parameter("theta"), 0).ry(Weight(2) * Input(1), 2)
+    theta = torch.tensor(0.7, dtype=DOUBLE)
+
+    def run_one(weights: Tensor, inputs: Tensor) -> Tensor:
+        return expval(built, VALUE, weights, inputs, values={"theta": theta})
+
+    exact = jacobian(built, VALUE, W, X, values={"theta": theta})
+    torch.testing.assert_close(vmap(run_one, (None, 0))(W, X), run_one(W, X))
+    torch.testing.assert_close(vmap(jacrev(run_one), (None, 0))(W, X), exact)
+    torch.testing.assert_close(jacfwd(run_one)(W, X), exact)
+    with pytest.raises(UsageError, match="not finite"):
+        vmap(run_one, (None, 0))(W, X * float("inf"))
 
 
 class Model(nn.Module):
