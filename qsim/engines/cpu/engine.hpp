@@ -34,13 +34,12 @@ std::vector<std::string> instruction_sets();
 // Use this one from now on (the best one at first).
 void use_instruction_set(const std::string& name);
 
-// Sizes that caches set. Vectors take 128 bytes.
-struct Limits {
-    int16_t tile_bits = 8;    // of psi and lambda: nearly an inner cache
-    int16_t stage_bits = 12;  // of psi and lambda: an outer cache
-    int16_t sample_qubits =
-        11;  // larger blocks of samples leave the outer cache: lanes are amplitudes
-    int16_t layer_qubits = 14;  // a table of phases has 2^n entries: no larger than a cache
+// Sizes that caches set; vectors take 128 bytes. One aligned word, so that threads read it whole.
+struct alignas(8) Limits {
+    int16_t tile_bits = 8;       // of psi and lambda: nearly an inner cache
+    int16_t stage_bits = 12;     // of psi and lambda: an outer cache
+    int16_t sample_qubits = 11;  // larger blocks of samples leave it: then lanes are amplitudes
+    int16_t layer_qubits = 14;   // a table of phases has 2^n entries: no larger than a cache
 };
 Limits current_limits();
 // For tests and measurements; not while a result still waits for its backward pass.
