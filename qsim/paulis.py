@@ -8,6 +8,7 @@ differentiated as often as one likes, also by torch.func.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,6 +34,28 @@ def apply_sum(strings: Strings, coefficients: Tensor, psi: Tensor) -> Tensor:
     return result
 
 
+def _keep_arguments(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.strings = inputs[0]
+    ctx.save_for_backward(*inputs[1:])
+    ctx.save_for_forward(*inputs[1:])
+
+
+def _product_rule(
+    function: Callable[[Strings, Tensor, Tensor], Tensor],
+    ctx: Any,
+    first_tangent: Tensor | None,
+    second_tangent: Tensor | None,
+) -> Any:
+    """The tangent of a function that is linear in both of its kept arguments."""
+    first, second = ctx.saved_tensors
+    parts = [
+        function(ctx.strings, a, b)
+        for a, b in ((first_tangent, second), (first, second_tangent))
+        if a is not None and b is not None
+    ]
+    return sum(parts)
+
+
 class _Overlaps(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -45,11 +68,7 @@ class _Overlaps(torch.autograd.Function):
         order = torch.cat([group.indices for group in groups]).argsort()
         return found[:, order.to(ket.device)]
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.strings = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-        ctx.save_for_forward(*inputs[1:])
+    setup_context = staticmethod(_keep_arguments)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
@@ -63,13 +82,7 @@ class _Overlaps(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, _: None, bra_tangent: Tensor | None, ket_tangent: Tensor | None) -> Any:
-        bra, ket = ctx.saved_tensors
-        parts = [
-            overlaps(ctx.strings, first, second)
-            for first, second in ((bra_tangent, ket), (bra, ket_tangent))
-            if first is not None and second is not None
-        ]
-        return sum(parts)
+        return _product_rule(overlaps, ctx, bra_tangent, ket_tangent)
 
 
 class _Applied(torch.autograd.Function):
@@ -82,11 +95,7 @@ class _Applied(torch.autograd.Function):
             total = total + _apply_group(group, coefficients, psi)
         return total
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.strings = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-        ctx.save_for_forward(*inputs[1:])
+    setup_context = staticmethod(_keep_arguments)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
@@ -103,13 +112,7 @@ class _Applied(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, _: None, coefficients_tangent: Tensor | None, psi_tangent: Any) -> Any:
-        coefficients, psi = ctx.saved_tensors
-        parts = [
-            apply_sum(ctx.strings, first, second)
-            for first, second in ((coefficients_tangent, psi), (coefficients, psi_tangent))
-            if first is not None and second is not None
-        ]
-        return sum(parts)
+        return _product_rule(apply_sum, ctx, coefficients_tangent, psi_tangent)
 
 
 def _group_overlaps(group: XGroup, bra: Tensor, ket: Tensor) -> Tensor:

@@ -119,8 +119,12 @@ def prepare(
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
     real, device = _common({**everything, **extra}, dtype)
-    none = torch.zeros(0, dtype=real, device=device)
-    ready = {name: tensors[name].to(real) if name in tensors else none for name in sizes}
+    ready = {
+        name: tensors[name].to(real)
+        if name in tensors
+        else torch.zeros(0, dtype=real, device=device)
+        for name in sizes
+    }
     plain, *columns = resolve(circuit, ready["weights"], ready["inputs"], values)
     ready = dict(zip(ready, columns, strict=True))
     batch, batched = _batch({**everything, **ready})

@@ -131,17 +131,12 @@ class Block {
             });
             return;
         }
-        const bool full = first_ + run_.view.samples() <= run_.call.batch;
-        if (!run_.call.initial || !full) clear(psi);
         if (run_.call.initial) {
-            each_amplitude(run_, initial_addresses(run_.call.program), psi, run_.call.initial,
-                           block_, [&](T* to, const T* from) {
-                               to[0] = from[0];
-                               to[kLanes<T>] = from[1];
-                           });
-        } else {
-            for (int s = 0; s < run_.view.samples(); ++s) psi[s << run_.lane_bits] = 1;
+            load_states(initial_addresses(run_.call.program), run_.call.initial, T(1), psi);
+            return;
         }
+        clear(psi);
+        for (int s = 0; s < run_.view.samples(); ++s) psi[s << run_.lane_bits] = 1;
     }
 
     void clear(T* state) const {
@@ -251,9 +246,10 @@ class Block {
         });
     }
 
-    // The block's states at these addresses <- factor * rows [batch, 2^n].
+    // The block's states at these addresses <- factor * rows [batch, 2^n]; 0 for samples that do
+    // not exist.
     void load_states(const Addresses& addresses, const T* rows, T factor, T* state) const {
-        clear(state);
+        if (first_ + run_.view.samples() > run_.call.batch) clear(state);
         each_amplitude(run_, addresses, state, rows, block_, [&](T* to, const T* from) {
             to[0] = factor * from[0];
             to[kLanes<T>] = factor * from[1];
