@@ -37,12 +37,12 @@ def to_qiskit(circuit: Circuit) -> QuantumCircuit:
         **{f"named {name}": parts.Parameter(name) for name in circuit.parameters},
     }
     converted = qiskit.QuantumCircuit(circuit.num_qubits)
-    for operation in circuit.operations:
+    for operation in circuit.gates:
         _append(converted, operation, symbols)
     return converted
 
 
-def _append(converted: QuantumCircuit, operation: Operation, symbols: dict[str, Any]) -> None:
+def _append(converted: QuantumCircuit, operation: Operation[Gate], symbols: dict[str, Any]) -> None:
     gate, qubits, params = operation
     if not _known(gate):
         for part, where, angles in gate.parts:

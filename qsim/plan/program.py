@@ -18,7 +18,7 @@ class Program:
     """A planned circuit and the observables that were measured on it."""
 
     def __init__(self, circuit: Circuit) -> None:
-        operations = circuit.operations
+        operations = circuit.gates
         table, own = _gate_numbers(), dict[Gate, int]()
         numbers = []
         for gate, _, _ in operations:
