@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from qsim import _native
+import qsim._native as _native
 from qsim.circuit import Circuit, Symbol
 from qsim.gates import GATES, Gate
 from qsim.observables import PauliString

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qsim import _native
+import qsim._native as _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
 from qsim.gradients import adjoint
