@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from compile import Compiled, Device, compile, run
-from qml.files import damaged
+from qsim.files import damaged
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset, load_preset

@@ -14,7 +14,7 @@ Layout of a run folder (format 1)::
     report.html                   the report
     run.lock                      held by the process that works on the folder
 
-Every file is written in one step (`qml.files`). A checkpoint carries its JSON state in the header
+Every file is written in one step (`qsim.files`). A checkpoint carries its JSON state in the header
 of its safetensors file, so the two cannot disagree.
 """
 
@@ -36,7 +36,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from qml.files import damaged, reason, unwritable, write_atomically
+from qsim.files import damaged, reason, unwritable, write_atomically
 from qsim.errors import UsageError
 
 FORMAT = "efficient-qml run"

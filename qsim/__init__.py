@@ -1,10 +1,11 @@
-"""qsim: a statevector simulator for training circuits, on PyTorch tensors."""
+"""qsim: a simulator for training circuits, pure or noisy, on PyTorch tensors."""
 
 from qsim.circuit import Circuit, Operation, Register
 from qsim.errors import UsageError
 from qsim.execute import (
     counts,
     covariance,
+    density_matrix,
     entropy,
     expval,
     fidelity,
@@ -22,16 +23,21 @@ from qsim.gradients.metric import metric_tensor
 from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
 from qsim.library import qft, random_circuit, state_preparation
+from qsim.noise import channels
+from qsim.noise.channels import Channel
+from qsim.noise.model import NoiseModel
 from qsim.observables import PauliString, PauliSum
 from qsim.parameters import Expression, Input, Parameter, Symbol, Weight
 from qsim.results import State
 
 __all__ = [
     "GATES",
+    "Channel",
     "Circuit",
     "Expression",
     "Gate",
     "Input",
+    "NoiseModel",
     "Operation",
     "Parameter",
     "PauliString",
@@ -42,8 +48,10 @@ __all__ = [
     "Symbol",
     "UsageError",
     "Weight",
+    "channels",
     "counts",
     "covariance",
+    "density_matrix",
     "entropy",
     "expval",
     "fidelity",

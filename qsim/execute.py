@@ -13,10 +13,10 @@ from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
-from qsim.observables import Observables, check_observables
+from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, check_generator, check_shots
+from qsim.sampling import Generator, check_generator, check_shots, count, measure
 
 
 @untraced
@@ -43,7 +43,9 @@ def expval(
         generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
         gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
             `qsim.gradients.rules`; with shots any but "adjoint".
-        options: values, initial_state, engine, dtype; see `qsim.prepare.Options`.
+        options: values, initial_state, engine, dtype, noise, method; see `qsim.prepare.Options`.
+            With noise, a string's value is what a device would estimate: its qubits are turned to
+            Z and read with their readout errors.
 
     Returns:
         real [batch, observables], or [observables] if nothing has a batch dimension;
@@ -139,8 +141,36 @@ def probabilities(
     qubits: Iterable[int] | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Probabilities of basis states, of all or some qubits: see `State.probabilities`."""
-    return run(circuit, weights, inputs, **options).probabilities(qubits)
+    """Probabilities of what is read from all or some qubits: see `State.probabilities`.
+
+    With `noise`, of what is read with its readout errors.
+    """
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.probabilities(_qubits(circuit, qubits))
+    return found if call.batched else found[0]
+
+
+def density_matrix(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Density matrices after the circuit, with its channels and `noise` but not read out.
+
+    Arguments and errors as for `expval`.
+
+    Returns:
+        complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
+    """
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.density_matrix()
+    return found if call.batched else found[0]
+
+
+def _qubits(circuit: Circuit, qubits: Iterable[int] | None) -> tuple[int, ...]:
+    every = range(circuit.num_qubits)
+    return tuple(every) if qubits is None else check_qubits(qubits, circuit.num_qubits)
 
 
 @torch.no_grad()
@@ -155,8 +185,9 @@ def samples(
     **options: Unpack[Options],
 ) -> Tensor:
     """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
-    found = run(circuit, weights, inputs, **options)
-    return found.samples(shots, qubits, generator=generator)
+    call = prepare(circuit, weights, inputs, **options)
+    found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
+    return found if call.batched else found[0]
 
 
 @torch.no_grad()
@@ -171,8 +202,10 @@ def counts(
     **options: Unpack[Options],
 ) -> dict[str, int] | list[dict[str, int]]:
     """How often each bitstring is measured: see `State.counts`."""
-    found = run(circuit, weights, inputs, **options)
-    return found.counts(shots, qubits, generator=generator)
+    where = _qubits(circuit, qubits)
+    drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
+    found = [count(row, len(where)) for row in drawn.reshape(-1, drawn.shape[-1])]
+    return found if drawn.dim() == 2 else found[0]
 
 
 def reduced_density_matrix(
