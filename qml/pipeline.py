@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 from compile import Compiled, Device, compile, run
-from qsim.files import damaged
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset, load_preset
@@ -43,6 +42,7 @@ from qml.trainer import Trainer
 from qml.training import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
+from qsim.files import damaged
 
 # Seconds from one execution to the next on IBM devices, most of it the default delay between them.
 REPETITION = 250e-6

@@ -36,8 +36,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from qsim.files import damaged, reason, unwritable, write_atomically
 from qsim.errors import UsageError
+from qsim.files import damaged, reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
 FORMAT_VERSION = 1

@@ -414,6 +414,17 @@ class Circuit(Building):
             result._declared[source] = max(self._size(source), result._used[source])
         return result
 
+    def with_operations(
+        self, operations: Iterable[Operation[Gate | Instruction]], num_qubits: int
+    ) -> Circuit:
+        """A circuit of operations that are right already and read no more than this one."""
+        result = Circuit(num_qubits, self.num_weights, self.num_inputs)
+        result._operations = list(operations)
+        result._instructions = sum(isinstance(op.gate, Instruction) for op in result._operations)
+        result._used, result._names = dict(self._used), set(self._names)
+        result._expressions = dict(self._expressions)
+        return result
+
     def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
         for gate, qubits, params in self._operations:
             empty.append(gate, qubits, [substitute(p, lookup) for p in params])
