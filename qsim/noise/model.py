@@ -16,7 +16,6 @@ from qsim.gates import GATES, Gate, find_gate
 from qsim.instructions import Instruction
 from qsim.noise.channels import Channel, check_probability, make_channel
 from qsim.noise.schedule import Relaxation, idle_channels
-from qsim.parameters import listed
 
 SCHEMA = "qsim.noise-model"
 VERSION = 1
@@ -245,7 +244,7 @@ class NoiseModel:
             missing = {noise.gate for noise in self.gates} - present
             if missing:
                 raise UsageError(
-                    f"the noise model names {listed(sorted(missing))}, which the circuit does not "
+                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does not "
                     "have: mistyped, or compiled away? Leave it out, or set the model's basis"
                 )
         else:
@@ -253,7 +252,7 @@ class NoiseModel:
             if unknown:
                 raise UsageError(
                     f"the noise model does not know the gate {min(unknown)}, but "
-                    f"{listed(sorted(self.basis))}: compile the circuit for the device first"
+                    f"{', '.join(sorted(self.basis))}: compile the circuit for the device first"
                 )
 
     def applied(self, circuit: Circuit) -> Circuit:
