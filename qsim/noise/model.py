@@ -244,8 +244,8 @@ class NoiseModel:
             missing = {noise.gate for noise in self.gates} - present
             if missing:
                 raise UsageError(
-                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does not "
-                    "have: mistyped, or compiled away? Leave it out, or set the model's basis"
+                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does "
+                    "not have: mistyped, or compiled away? Leave it out, or set the model's basis"
                 )
         else:
             unknown = present - self.basis - {"barrier"}

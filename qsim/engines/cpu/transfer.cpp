@@ -96,10 +96,13 @@ struct TransferRun<T>::Implementation {
     int64_t num_blocks() const {
         return (call.angles.batch + view.samples() - 1) / view.samples();
     }
+    // All threads share one large block after another where there are fewer blocks than threads.
+    bool shares_blocks() const { return parts() > 1 && num_blocks() < call.threads; }
     int threads_over_blocks() const {
+        if (shares_blocks()) return 1;
         return static_cast<int>(std::min<int64_t>(std::max(call.threads, 1), num_blocks()));
     }
-    int threads_in_block() const { return num_blocks() < call.threads ? call.threads : 1; }
+    int threads_in_block() const { return shares_blocks() ? call.threads : 1; }
     int64_t parts() const { return view.size() >= kLeastToShare ? kParts : 1; }
 
     Route route(const bool wanted[2]) const {
