@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import Case
-from benchmarks.works import forward, hamiltonian, step, structure
+from benchmarks.works import (
+    candidates,
+    forward,
+    hamiltonian,
+    noise,
+    noise_gradient,
+    step,
+    structure,
+)
 
 
 @dataclass(frozen=True)
@@ -73,4 +81,15 @@ WORKS = {
             Contender("Efficient QML, a new structure every step", "ours.structure_new"),
         ),
     ),
+    "noise": Work(
+        noise.CASES,
+        (
+            Contender("Efficient QML", "ours.noise"),
+            Contender("Qiskit Aer", "peers.aer_noise", environment="main"),
+        ),
+    ),
+    "noise_gradient": Work(
+        noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
+    ),
+    "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
 }
