@@ -1,9 +1,9 @@
 """An evaluation as QuantumNAS makes it: many different compiled circuits under a device's noise.
 
-A candidate acts on the five qubits of FakeQuitoV2: RZ SX RZ SX encode inputs, then come CX on random
-edges with RZ SX RZ SX RZ before on both qubits. All have the device's noise (noise.py) and idle
-time; the value is the sum of <Z> over candidates, qubits and samples. Circuits are built within
-the time that is measured.
+A candidate acts on the five qubits of FakeQuitoV2: RZ SX RZ SX encode inputs, then come CX on
+random edges with RZ SX RZ SX RZ before on both qubits. All have the device's noise (noise.py) and
+idle time; the value is the sum of <Z> over candidates, qubits and samples. Circuits are built
+within the time that is measured.
 """
 
 from dataclasses import dataclass
