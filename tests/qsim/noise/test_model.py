@@ -71,8 +71,8 @@ def test_waiting_qubits_relax_as_late_as_gates_allow() -> None:
         .add_duration("sx", 5e-6, [2])
         .add_duration("cx", 10e-6)
     )
-    # Microseconds before the end: x on 0 from 1 to 0, sx on 1 from 2 to 0, cx 0,1 from 12 to 2, x on
-    # 0 from 13 to 12, sx on 2 from 5 to 0, cx 0,2 from 23 to 13.
+    # Microseconds before the end: x on 0 from 1 to 0, sx on 1 from 2 to 0, cx 0,1 from 12 to 2,
+    # x on 0 from 13 to 12, sx on 2 from 5 to 0, cx 0,2 from 23 to 13.
     circuit = Circuit(3).cx(0, 2).x(0).sx(2).cx(0, 1).sx(1).x(0)
     applied = noise.applied(circuit).operations
     waits = [op for op in applied if isinstance(op.gate, Channel)]
