@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
-from qsim.families import MAX_UNITARY, gray_rotations, walsh_hadamard
+from qsim.families import MAX_UNITARY, averaged_by_sign, gray_rotations
 from qsim.gates import GATES, Gate, find_gate
 from qsim.observables import PauliString
 from qsim.parameters import Angle, as_angle, derived, whole
@@ -242,7 +242,7 @@ def state_preparation(amplitudes: Any) -> Circuit:
     circuit = Circuit(num_qubits)
     for target in reversed(range(num_qubits)):
         halves = np.linalg.norm(vector.reshape(-1, 2, 1 << target), axis=2)
-        angles = walsh_hadamard(2 * np.arctan2(halves[:, 1], halves[:, 0]))
+        angles = averaged_by_sign(2 * np.arctan2(halves[:, 1], halves[:, 0]))
         gray_rotations(circuit, "ry", angles, target + 1, target)
     phases = np.angle(vector)
     if np.abs(phases).max() > 1e-14:

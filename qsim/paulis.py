@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qsim.observables import Strings, XGroup
+from qsim.strings import Strings, XGroup
+from qsim.walsh import walsh_hadamard
 
 
 def expectations(strings: Strings, psi: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ def _group_overlaps(group: XGroup, bra: Tensor, ket: Tensor) -> Tensor:
     product = flipped(bra, group.x_mask).conj() * ket
     n = _num_qubits(ket)
     if len(group.z_masks) > n:
-        sums = _walsh_hadamard(product)[:, group.z_masks.to(ket.device)]
+        sums = walsh_hadamard(product)[:, group.z_masks.to(ket.device)]
     else:
         sums = torch.stack(
             [(product * signs(z, n, product)).sum(1) for z in group.z_masks.tolist()], 1
@@ -134,7 +135,7 @@ def _apply_group(group: XGroup, coefficients: Tensor, psi: Tensor) -> Tensor:
     weighted = chosen * group.phases.to(psi)  # [strings] or [batch, strings]
     if len(group.z_masks) > n:
         empty = weighted.new_zeros([*weighted.shape[:-1], 2**n])
-        factors = _walsh_hadamard(empty.index_add(-1, group.z_masks.to(psi.device), weighted))
+        factors = walsh_hadamard(empty.index_add(-1, group.z_masks.to(psi.device), weighted))
     else:
         parts = [
             weighted[..., k, None] * signs(z, n, weighted)
@@ -170,12 +171,3 @@ def signs(mask: int, num_qubits: int, like: Tensor) -> Tensor:
     for qubit in range(num_qubits):
         found = torch.cat([found, -found if mask >> qubit & 1 else found])
     return found
-
-
-def _walsh_hadamard(values: Tensor) -> Tensor:
-    """sum_b (-1)^(z.b) values[..., b] for every z."""
-    shape = values.shape
-    for qubit in range(_num_qubits(values)):
-        pairs = values.reshape(-1, 2, 2**qubit)
-        values = torch.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
-    return values.reshape(shape)

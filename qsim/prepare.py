@@ -15,15 +15,14 @@ from qsim.columns import Values, resolve, tensors_of
 from qsim.engines import Engine, select_engine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.memory import check_states
-from qsim.observables import Strings
+from qsim.memory import IN_GRADIENT, check_states
+from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.results import State
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
-_MORE = 2  # states that a gradient holds besides: the final one and its adjoint
 
 
 class Options(TypedDict, total=False):
@@ -191,9 +190,9 @@ def check_values(angles: Mapping[str, Tensor], initial: Tensor | None) -> None:
 
 
 def _check_memory(call: Call) -> None:
-    held, why = 1, ""
-    if call.wants_gradient:
-        held, why = 1 + _MORE, " because a gradient holds two more"
+    gradient = call.wants_gradient
+    held = call.engine.states_held(call.circuit, gradient)
+    why = IN_GRADIENT if gradient else ""
     check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
 
 

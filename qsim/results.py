@@ -18,12 +18,12 @@ from qsim.observables import (
     Observables,
     PauliString,
     PauliSum,
-    Strings,
     check_observables,
     check_qubits,
 )
 from qsim.paulis import apply_sum, expectations
 from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.strings import Strings
 
 
 class Layout(NamedTuple):

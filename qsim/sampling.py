@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 Generator: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
 _CHUNK = 2**24  # probabilities that are added up at a time
+_AT_ONCE = 2**17  # probabilities of bases that are drawn from at a time
 
 
 def check_shots(shots: Any, rows: int) -> int:
@@ -94,24 +96,54 @@ def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) ->
 
     Strings that commute qubit by qubit are measured together; each such set gets all the shots.
     """
-    found = torch.ones(len(psi), len(strings), dtype=psi.real.dtype, device=psi.device)
-    numbers = uniforms(len(psi), (len(strings.settings), shots), generator)
-    for k, setting in enumerate(strings.settings):
-        turned = _to_basis(psi, setting.basis)
-        drawn = draw(turned.real**2 + turned.imag**2, numbers[:, k])
-        for place, support in zip(setting.indices, setting.supports, strict=True):
-            found[:, place] = 1 - 2 * _parity(drawn & support).to(found.dtype).mean(1)
+    settings, rows = strings.settings, len(psi)
+    found = torch.ones(rows, len(strings), dtype=psi.real.dtype, device=psi.device)
+    numbers = uniforms(rows, (len(settings), shots), generator)
+    turned = _in_bases(psi, [s.basis for s in settings], list(range(len(settings))))
+    measured = ((k, state.real**2 + state.imag**2) for k, state in turned)
+    while chosen := list(islice(measured, max(1, _AT_ONCE // psi.numel()))):
+        places = [k for k, _ in chosen]
+        probabilities = torch.stack([row for _, row in chosen], 1).flatten(0, 1)
+        drawn = draw(probabilities, numbers[:, places].flatten(0, 1)).unflatten(0, (rows, -1))
+        for k, bits in zip(places, drawn.unbind(1), strict=True):
+            shared = bits[:, None] & settings[k].supports[:, None].to(bits.device)
+            found[:, settings[k].indices] = 1 - 2 * _parity(shared).to(found.dtype).mean(2)
     return found
 
 
-def _to_basis(psi: Tensor, basis: str) -> Tensor:
-    """Turn X and Y of qubits into Z, so that probabilities are those of the basis."""
-    for qubit, letter in enumerate(reversed(basis)):
-        if letter in "XY":
-            pairs = psi.reshape(-1, 2, 2**qubit)
-            zero, one = pairs[:, 0], pairs[:, 1] * (-1j if letter == "Y" else 1)
-            psi = torch.stack([zero + one, zero - one], 1).reshape(psi.shape) * 0.5**0.5
-    return psi
+def _in_bases(
+    psi: Tensor, bases: list[str], chosen: list[int], first: int = 0
+) -> Iterator[tuple[int, Tensor]]:
+    """The chosen bases, in some order, each with the states turned so that its letters become Z.
+
+    Turns form a tree: bases that agree on qubits up to one share the turns of these. States come
+    without norm, and are turned from qubit `first` on.
+    """
+    for qubit in range(first, _num_qubits(psi)):
+        groups: dict[str, list[int]] = {}
+        for k in chosen:
+            groups.setdefault(bases[k][-1 - qubit].replace("I", "Z"), []).append(k)
+        if len(groups) > 1:
+            for letter, group in groups.items():
+                yield from _in_bases(_turned(psi, qubit, letter), bases, group, qubit + 1)
+            return
+        for letter in groups:
+            psi = _turned(psi, qubit, letter)
+    yield from ((k, psi) for k in chosen)
+
+
+def _num_qubits(psi: Tensor) -> int:
+    return psi.shape[-1].bit_length() - 1
+
+
+def _turned(psi: Tensor, qubit: int, letter: str) -> Tensor:
+    """States whose Z on a qubit is what the letter was, times the square root of 2 unless Z."""
+    if letter == "Z":
+        return psi
+    zero, one = psi.reshape(-1, 2, 2**qubit).unbind(1)
+    factor = -1j if letter == "Y" else 1
+    turned = [torch.add(zero, one, alpha=factor), torch.sub(zero, one, alpha=factor)]
+    return torch.stack(turned, 1).reshape(psi.shape)
 
 
 def _parity(bits: Tensor) -> Tensor:

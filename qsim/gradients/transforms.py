@@ -21,7 +21,7 @@ from qsim.errors import UsageError
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
     from qsim.engines import Engine
-    from qsim.observables import Strings
+    from qsim.strings import Strings
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qiskit.quantum_info import SparsePauliOp
 
 from qsim import Circuit, PauliString, PauliSum, UsageError, Weight, expval
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 LABELS = st.text("IXYZ", min_size=3, max_size=3)
 NUMBERS = st.integers(-8, 8).map(lambda k: k / 4)
