@@ -160,7 +160,7 @@ def _complex(values: Any, what: str) -> np.ndarray:
         if values.requires_grad:
             raise UsageError(
                 f"{what} of a gate is constant, but this one wants a gradient: pass .detach(), "
-                "or train the angles of gates"
+                "or train the angles of circuit.arbitrary_unitary(angles, qubits)"
             )
         values = values.resolve_conj().cpu().numpy()
     try:
