@@ -95,7 +95,7 @@ class PauliString(_Operator):
     label: str
 
     def __post_init__(self) -> None:
-        if not self.label or not _LETTERS.issuperset(self.label):
+        if not isinstance(self.label, str) or not self.label or not _LETTERS.issuperset(self.label):
             raise UsageError(
                 f"a Pauli string is made of the letters I, X, Y and Z, not {self.label!r}"
             )
@@ -299,7 +299,7 @@ def check_observables(observables: Observables, num_qubits: int) -> tuple[Observ
     """
     if observables is None:
         return all_z(num_qubits)
-    if isinstance(observables, (str, PauliString, PauliSum)):
+    if isinstance(observables, (str, _Operator)) or not isinstance(observables, Iterable):
         raise UsageError(
             f"observables come as a list of PauliString or PauliSum, not one {observables!r}"
         )

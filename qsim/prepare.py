@@ -113,7 +113,8 @@ def prepare(
         _check_tensor(name, tensor, sizes[name])
     for name, size in sizes.items():
         if name not in tensors and size:
-            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
+            counted = f"{size} {name if size > 1 else name[:-1]}"
+            raise UsageError(f"the circuit has {counted}: pass {name}=... of shape [{size}]")
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
