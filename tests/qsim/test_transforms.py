@@ -250,6 +250,18 @@ def test_what_does_not_work_says_so(name: str) -> None:
         attempt()
 
 
+def test_states_in_transforms() -> None:
+    """A state that was run once is read by the engine, which starts from it."""
+
+    def read(weights: Tensor, inputs: Tensor) -> Tensor:
+        return run(circuit(), weights, inputs).expval(VALUE)
+
+    torch.testing.assert_close(read(W, X), values(W, X))
+    torch.testing.assert_close(vmap(read, (None, 0))(W, X), values(W, X))
+    torch.testing.assert_close(jacrev(read)(W, X), jacobian(circuit(), VALUE, W, X))
+    torch.testing.assert_close(hessian(read)(W, X), hessian(values)(W, X))
+
+
 def test_without_the_private_names_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradients and vmap go on; forward mode, which could be wrong in silence, is refused."""
     expected = values(W, X)
