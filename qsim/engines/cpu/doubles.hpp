@@ -15,14 +15,14 @@ struct Doubles {
     // How the corners of a quadruple stand to its representative: in which place, in which lanes.
     struct Corners {
         Partner<T, MOVED> first, second, both;
-        unsigned mask[4];
+        int64_t step[4];
 
-        Corners(const View<T>& view, const Operation& operation)
+        Corners(const View<T>& view, const Operation& operation, const Tile& tile)
             : first(distance(view, operation.first)),
               second(distance(view, operation.second)),
               both(distance(view, operation.first) ^ distance(view, operation.second)),
-              mask{0, operation.mask[0], operation.mask[1],
-                   static_cast<unsigned>(operation.mask[0] ^ operation.mask[1])} {}
+              step{0, tile.step(operation.mask[0]), tile.step(operation.mask[1]),
+                   tile.step(operation.mask[0] ^ operation.mask[1])} {}
 
         static unsigned distance(const View<T>& view, int32_t item) {
             return Matrices<T>::lane_distance(view, view.items[item].mask);
@@ -32,8 +32,8 @@ struct Doubles {
     struct Places {
         int64_t at[4];
 
-        QSIM_INLINE Places(const Tile& tile, unsigned p, const Corners& corners) {
-            for (int k = 0; k < 4; ++k) at[k] = tile.at[p ^ corners.mask[k]];
+        QSIM_INLINE Places(int64_t first, const Corners& corners) {
+            for (int k = 0; k < 4; ++k) at[k] = first ^ corners.step[k];
         }
     };
 
@@ -73,16 +73,19 @@ struct Doubles {
     template <int KIND>
     static void apply(const View<T>& view, const Operation& operation, const T* own,
                       const Tile& tile, T* state) {
-        const Corners corners(view, operation);
+        const Corners corners(view, operation, tile);
         each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
             for (int c = 0; c < C; ++c) {
                 const Lanes first = Matrices<T>::matrix(view, operation.first, own, c, key & 1),
                             second = Matrices<T>::matrix(view, operation.second, own, c, key & 2);
+                const Corners here = corners;  // in registers
+                const int64_t* at = tile.at;
+                T* data = state;
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    const Places places(tile, *p, corners);
+                    const Places places(at[*p], here);
                     Quad psi;
-                    psi.read(state, places, corners, c);
-                    psi.template times<KIND>(first, second).write(state, places, corners, c);
+                    psi.read(data, places, here, c);
+                    psi.template times<KIND>(first, second).write(data, places, here, c);
                 }
             }
         });
@@ -91,7 +94,7 @@ struct Doubles {
     template <int KIND>
     static void undo(const View<T>& view, const Operation& operation, const T* own,
                      const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
-        const Corners corners(view, operation);
+        const Corners corners(view, operation, tile);
         each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
             for (int c = 0; c < C; ++c) {
                 const Lanes first =
@@ -99,28 +102,46 @@ struct Doubles {
                 const Lanes second =
                     adjoint(Matrices<T>::matrix(view, operation.second, own, c, key & 2));
                 Sums<T> total[2];
+                const Corners here = corners;
+                const int64_t* at = tile.at;
+                T *a = psi_state, *b = lambda_state;
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    const Places places(tile, *p, corners);
+                    const Places places(at[*p], here);
                     Quad psi, lambda;
-                    psi.read(psi_state, places, corners, c);
-                    lambda.read(lambda_state, places, corners, c);
+                    psi.read(a, places, here, c);
+                    lambda.read(b, places, here, c);
                     const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
                     for (int q = 0; q < 2; ++q) {
                         total[0].template add<KIND>(psi.pair[q], lambda.pair[q]);
                         total[1].template add<KIND>(psi_turned.pair[q], lambda_turned.pair[q]);
                     }
-                    psi.template times<KIND>(first, second).write(psi_state, places, corners, c);
-                    lambda.template times<KIND>(first, second)
-                        .write(lambda_state, places, corners, c);
+                    psi.template times<KIND>(first, second).write(a, places, here, c);
+                    lambda.template times<KIND>(first, second).write(b, places, here, c);
                 }
                 const int32_t items[2] = {operation.first, operation.second};
                 for (int q = 0; q < 2; ++q) {
                     total[q].add_to(sums + int64_t{4} * W * items[q],
                                     Matrices<T>::lane_signs(view, view.items[items[q]].row, c),
-                                    key >> q & 1, splat<V>(T(1)), c);
+                                    key >> q & 1, splat<V>(view.undone[items[q]]), c);
                 }
             }
         });
+    }
+
+    // --- Choice of the loop ---
+
+    static bool tangents(const View<T>& view, const Operation& operation) {
+        return view.tangent[operation.first] && view.tangent[operation.second];
+    }
+
+    static typename Items<T>::Apply apply_loop(const View<T>& view, const Operation& operation) {
+        if (operation.kind == kDense) return apply<kDense>;
+        return tangents(view, operation) ? apply<kTangent> : apply<kReal>;
+    }
+
+    static typename Items<T>::Undo undo_loop(const View<T>& view, const Operation& operation) {
+        if (operation.kind == kDense) return undo<kDense>;
+        return tangents(view, operation) ? undo<kTangent> : undo<kRotation>;
     }
 };
 

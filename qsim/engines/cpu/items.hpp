@@ -6,6 +6,9 @@
 namespace qsim::cpu {
 namespace {
 
+// As the kind of a loop: matrices [[1, -t], [t, 1]], see Prepared::divide_by_cosine.
+constexpr int kTangent = kMatrixItem + 1;
+
 // Amplitudes of a qubit at 0 and at 1.
 template <class T>
 struct Pair {
@@ -34,6 +37,8 @@ struct Pair {
                     m.re[0] * i0 + m.im[0] * r0 + m.re[1] * i1 + m.im[1] * r1,
                     m.re[2] * r0 - m.im[2] * i0 + m.re[3] * r1 - m.im[3] * i1,
                     m.re[2] * i0 + m.im[2] * r0 + m.re[3] * i1 + m.im[3] * r1};
+        } else if constexpr (KIND == kTangent) {
+            return {r0 + m.re[1] * r1, i0 + m.re[1] * i1, m.re[2] * r0 + r1, m.re[2] * i0 + i1};
         } else {
             return {m.re[0] * r0 + m.re[1] * r1, m.re[0] * i0 + m.re[1] * i1,
                     m.re[2] * r0 + m.re[3] * r1, m.re[2] * i0 + m.re[3] * i1};
@@ -110,11 +115,12 @@ struct Items {
                             const Tile& tile, T* state) {
         const Partner<T, MOVED> partner(
             Matrices<T>::lane_distance(view, view.items[operation.first].mask));
+        const int64_t step = tile.step(operation.mask[0]);
         each_active(view, operation, tile, [&](auto begin, auto end, const auto& active, bool one) {
             for (int c = 0; c < C; ++c) {
                 const Lanes m = matrix(view, operation, own, active, c, one);
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    T *a = state + tile.at[*p], *b = state + tile.at[*p ^ operation.mask[0]];
+                    T *a = state + tile.at[*p], *b = state + (tile.at[*p] ^ step);
                     Pair<T> psi;
                     psi.read(a, b, partner, c);
                     psi.template times<KIND>(m).write(a, b, partner, c);
@@ -146,12 +152,13 @@ struct Items {
                            const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
         const Item& item = view.items[operation.first];
         const Partner<T, MOVED> partner(Matrices<T>::lane_distance(view, item.mask));
+        const int64_t step = tile.step(operation.mask[0]);
         each_active(view, operation, tile, [&](auto begin, auto end, const auto& active, bool one) {
             for (int c = 0; c < C; ++c) {
                 const Lanes m = adjoint(matrix(view, operation, own, active, c, one));
                 Sums<T> total;
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    const int64_t a = tile.at[*p], b = tile.at[*p ^ operation.mask[0]];
+                    const int64_t a = tile.at[*p], b = a ^ step;
                     Pair<T> psi, lambda;
                     psi.read(psi_state + a, psi_state + b, partner, c);
                     lambda.read(lambda_state + a, lambda_state + b, partner, c);
@@ -198,7 +205,7 @@ struct Items {
                          const V& weights, bool one, T* sums, int c) {
         total.add_to(sums + int64_t{4} * W * operation.first,
                      Matrices<T>::lane_signs(view, view.items[operation.first].row, c), one,
-                     weights, c);
+                     weights * view.undone[operation.first], c);
     }
 
     // --- Diagonal items, vector by vector ---
@@ -248,11 +255,15 @@ struct Items {
 
     static Apply apply_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return apply_solos;
-        const bool dense = operation.kind == kDense;
-        if (operation.pass == kWithin) return dense ? apply_lanes<kDense> : apply_lanes<kReal>;
-        if (moved(view, operation))
-            return dense ? apply_pairs<kDense, true> : apply_pairs<kReal, true>;
-        return dense ? apply_pairs<kDense, false> : apply_pairs<kReal, false>;
+        if (operation.kind == kDense) return apply_loop_of<kDense>(view, operation);
+        if (view.tangent[operation.first]) return apply_loop_of<kTangent>(view, operation);
+        return apply_loop_of<kReal>(view, operation);
+    }
+
+    template <int KIND>
+    static Apply apply_loop_of(const View<T>& view, const Operation& operation) {
+        if (operation.pass == kWithin) return apply_lanes<KIND>;
+        return moved(view, operation) ? apply_pairs<KIND, true> : apply_pairs<KIND, false>;
     }
 
     template <int KIND>
@@ -267,6 +278,7 @@ struct Items {
     static Undo undo_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return undo_solos;
         if (operation.kind == kReal) return undo_loop_of<kReal>(view, operation);
+        if (view.tangent[operation.first]) return undo_loop_of<kTangent>(view, operation);
         if (operation.kind == kRotation) return undo_loop_of<kRotation>(view, operation);
         return undo_loop_of<kDense>(view, operation);
     }

@@ -63,6 +63,8 @@ struct View {
     const uint8_t* batched;  // [items]: the matrix differs from sample to sample
     const int32_t* tail;     // [items]: from this factor on the batch shares all of them
     const T* shared;         // [items][8]: product of these, re and im of 00, 01, 10, 11
+    const uint8_t* tangent;  // [items]: a rotation divided by its cosine
+    const T* undone;         // [items]: what makes up for cosines in the sums of a rotation
     const T* phases;         // [layers]: see phase_table
     const PauliGroup* groups;
     int64_t num_groups;
@@ -121,9 +123,9 @@ struct Kernels {
     // Vectors begin to end of lambda = sum over paulis of weights[pauli][W] P psi.
     void (*seed)(const View<T>&, int64_t begin, int64_t end, const T* psi, const T* weights,
                  T* lambda);
-    // table <- exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
+    // table <- scale exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
     // coefficients [2^n], which are overwritten.
-    void (*phases)(const View<T>&, double* coefficients, T* table);
+    void (*phases)(const View<T>&, double* coefficients, double scale, T* table);
 };
 
 // Vectors that expval and seed work on at once: begin and end are multiples of it, or the end.

@@ -43,7 +43,7 @@ struct Phases {
         }
     }
 
-    // Leaves Im(conj(lambda) psi), summed over samples, at each address, then undoes the phases.
+    // Undoes the phases, and leaves Im(conj(lambda) psi), summed over samples, at each address.
     static void undo(const View<T>& view, const T* table, const Tile& tile, int count, T* psi,
                      T* lambda, T* sums) {
         for (int j = 0; j < count; ++j) {
@@ -51,10 +51,10 @@ struct Phases {
             V products[C];
             for (int c = 0; c < C; ++c) {
                 T *a = psi + at + c * N, *b = lambda + at + c * N;
-                products[c] = load<V>(b) * load<V>(a + W) - load<V>(b + W) * load<V>(a);
                 const Phase phase(view, table, at, c);
                 phase.turn_back(a);
                 phase.turn_back(b);
+                products[c] = load<V>(b) * load<V>(a + W) - load<V>(b + W) * load<V>(a);
             }
             put_samples(view, products, sums + ((at / (2 * W)) << view.lane_bits));
         }
@@ -89,7 +89,7 @@ struct Phases {
         }
     }
 
-    static void make_table(const View<T>& view, double* coefficients, T* table) {
+    static void make_table(const View<T>& view, double* coefficients, double scale, T* table) {
         walsh_hadamard(view.num_qubits, coefficients);
         constexpr int kStep = 16;
         const int64_t size = int64_t{1} << view.num_qubits;
@@ -98,6 +98,7 @@ struct Phases {
             const int count = size < kStep ? static_cast<int>(size) : kStep;
             for (int k = 0; k < count; ++k) angles[k] = coefficients[p + k];
             sincos<double, kStep>(angles, sines, cosines);
+            for (int k = 0; k < kStep; ++k) sines[k] *= scale, cosines[k] *= scale;
             for (int k = 0; k < count; ++k) {
                 if (view.lane_bits == 0) {
                     table[2 * (p + k)] = static_cast<T>(cosines[k]);
