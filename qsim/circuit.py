@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
-from qsim.errors import UsageError, need
+from qsim.errors import UsageError
 from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
 from qsim.instructions import Instruction
 from qsim.parameters import (
     Angle,
     Atom,
-    Constant,
     Expression,
-    Function,
     Input,
-    Parameter,
     Symbol,
     Weight,
     as_angle,
@@ -453,22 +450,9 @@ class Circuit(Building):
         Raises:
             UsageError: for another output, or if Qiskit, matplotlib or pylatexenc is missing.
         """
-        from qsim.interop.qiskit import to_qiskit
+        from qsim.interop.drawing import draw
 
-        if output not in ("text", "mpl"):
-            raise UsageError(f'a circuit is drawn as "text" or "mpl", not {output!r}')
-        for module in ("matplotlib", "pylatexenc") if output == "mpl" else ():
-            need(module, extra="plot", purpose="drawing circuits with matplotlib")
-        # Qiskit has no angles that are tensors or functions, but parameters of any name.
-        written: dict[Angle, Angle] = {
-            e: Parameter(str(e))
-            for e in self.expressions
-            if any(isinstance(atom, Constant | Function) for atom in e.atoms)
-        }
-        drawing = to_qiskit(self.replaced(written) if written else self).draw(output, **options)
-        if output == "mpl" and "ax" not in options:  # whoever gets the figure shows it
-            need("matplotlib.pyplot", extra="plot", purpose="drawing circuits").close(drawing)
-        return drawing
+        return draw(self, output, options)
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -517,7 +501,7 @@ def _method(gate: Gate) -> Callable[..., Circuit]:
     def add(self: Circuit, *arguments: Any) -> Circuit:
         params, qubits = arguments[:count], arguments[count:]
         if not qubits:
-            raise UsageError(f"{usage}, not {len(arguments)} argument(s)")
+            raise UsageError(f"{usage}, not with {len(arguments)} arguments")
         for qubit in qubits:
             if type(qubit) is not int and whole(qubit) is None:
                 return self._spread(gate, qubits, params)

@@ -402,7 +402,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "too many qubits": (lambda: Circuit(2).h(0, 1), "h acts on 1 qubits?, not 2"),
     "qubit forgotten": (
         lambda: Circuit(2).rx(0.1),
-        r"rx is called as rx\(theta, qubits\), not 1 argument",
+        r"rx is called as rx\(theta, qubits\), not with 1 arguments",
     ),
     "one qubit too many": (
         lambda: Circuit(2).append("h", [0, 1]),
