@@ -37,6 +37,34 @@ struct Doubles {
         }
     };
 
+    // Two matrices, made ready for their kind of loop.
+    template <int KIND>
+    struct Factors {
+        Lanes first, second;
+        // Divided dense ones: the phases of corners 00 and 10; 11 and 01 have their conjugates.
+        V same_re, same_im, other_re, other_im;
+
+        Factors(const Lanes& a, const Lanes& b) : first(a), second(b) {
+            if constexpr (KIND == kDividedDense) {
+                same_re = a.re[0] * b.re[0] - a.im[0] * b.im[0];
+                same_im = a.re[0] * b.im[0] + a.im[0] * b.re[0];
+                other_re = a.re[0] * b.re[0] + a.im[0] * b.im[0];
+                other_im = a.re[0] * b.im[0] - a.im[0] * b.re[0];
+                take_phase(first);
+                take_phase(second);
+            }
+        }
+
+      private:
+        // diag(p, p*) [[1, t], [-t*, 1]]: leaves what stands behind the phases.
+        static void take_phase(Lanes& m) {
+            const V re = m.re[1] * m.re[0] + m.im[1] * m.im[0];
+            m.im[1] = m.im[2] = m.im[1] * m.re[0] - m.re[1] * m.im[0];
+            m.re[1] = re;
+            m.re[2] = -re;
+        }
+    };
+
     // Amplitudes of two qubits: pair q holds those with the second qubit at q.
     struct Quad {
         Pair<T> pair[2];
@@ -60,13 +88,42 @@ struct Doubles {
             return {{{a.r0, a.i0, b.r0, b.i0}, {a.r1, a.i1, b.r1, b.i1}}};
         }
         template <int KIND>
-        QSIM_INLINE Quad times(const Lanes& first, const Lanes& second) const {
-            const Quad turned =
-                Quad{{pair[0].template times<KIND>(first), pair[1].template times<KIND>(first)}}
-                    .transposed();
-            return Quad{{turned.pair[0].template times<KIND>(second),
-                         turned.pair[1].template times<KIND>(second)}}
-                .transposed();
+        QSIM_INLINE Quad times(const Factors<KIND>& by) const {
+            const Quad turned = Quad{{pair[0].template times<KIND>(by.first),
+                                      pair[1].template times<KIND>(by.first)}}
+                                    .transposed();
+            const Quad found = Quad{{turned.pair[0].template times<KIND>(by.second),
+                                     turned.pair[1].template times<KIND>(by.second)}}
+                                   .transposed();
+            if constexpr (KIND == kDividedDense) {
+                return {{found.pair[0].turned(by.same_re, by.same_im, by.other_re, by.other_im),
+                         found.pair[1].turned(by.other_re, -by.other_im, by.same_re, -by.same_im)}};
+            } else {
+                return found;
+            }
+        }
+    };
+
+    // Sums of both items over quadruples.
+    struct QuadSums {
+        Sums<T> first, second;
+        V corner[4]{};
+
+        template <int KIND>
+        QSIM_INLINE void add(const Quad& psi, const Quad& lambda) {
+            const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
+            for (int q = 0; q < 2; ++q) {
+                first.template add_flips<KIND>(psi.pair[q], lambda.pair[q]);
+                second.template add_flips<KIND>(psi_turned.pair[q], lambda_turned.pair[q]);
+                if constexpr (KIND == kDense || KIND == kDividedDense)
+                    Sums<T>::add_diagonal(psi.pair[q], lambda.pair[q], corner[2 * q],
+                                          corner[2 * q + 1]);
+            }
+        }
+
+        void share_corners() {
+            first.zero = corner[0] + corner[2], first.one = corner[1] + corner[3];
+            second.zero = corner[0] + corner[1], second.one = corner[2] + corner[3];
         }
     };
 
@@ -76,8 +133,9 @@ struct Doubles {
         const Corners corners(view, operation, tile);
         each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
             for (int c = 0; c < C; ++c) {
-                const Lanes first = Matrices<T>::matrix(view, operation.first, own, c, key & 1),
-                            second = Matrices<T>::matrix(view, operation.second, own, c, key & 2);
+                const Factors<KIND> factors(
+                    Matrices<T>::matrix(view, operation.first, own, c, key & 1),
+                    Matrices<T>::matrix(view, operation.second, own, c, key & 2));
                 const Corners here = corners;  // in registers
                 const int64_t* at = tile.at;
                 T* data = state;
@@ -85,7 +143,7 @@ struct Doubles {
                     const Places places(at[*p], here);
                     Quad psi;
                     psi.read(data, places, here, c);
-                    psi.template times<KIND>(first, second).write(data, places, here, c);
+                    psi.times(factors).write(data, places, here, c);
                 }
             }
         });
@@ -97,11 +155,10 @@ struct Doubles {
         const Corners corners(view, operation, tile);
         each_segment(view, operation, tile.base, [&](auto begin, auto end, uint32_t key) {
             for (int c = 0; c < C; ++c) {
-                const Lanes first =
-                    adjoint(Matrices<T>::matrix(view, operation.first, own, c, key & 1));
-                const Lanes second =
-                    adjoint(Matrices<T>::matrix(view, operation.second, own, c, key & 2));
-                Sums<T> total[2];
+                const Factors<KIND> factors(
+                    adjoint(Matrices<T>::matrix(view, operation.first, own, c, key & 1)),
+                    adjoint(Matrices<T>::matrix(view, operation.second, own, c, key & 2)));
+                QuadSums total;
                 const Corners here = corners;
                 const int64_t* at = tile.at;
                 T *a = psi_state, *b = lambda_state;
@@ -110,38 +167,33 @@ struct Doubles {
                     Quad psi, lambda;
                     psi.read(a, places, here, c);
                     lambda.read(b, places, here, c);
-                    const Quad psi_turned = psi.transposed(), lambda_turned = lambda.transposed();
-                    for (int q = 0; q < 2; ++q) {
-                        total[0].template add<KIND>(psi.pair[q], lambda.pair[q]);
-                        total[1].template add<KIND>(psi_turned.pair[q], lambda_turned.pair[q]);
-                    }
-                    psi.template times<KIND>(first, second).write(a, places, here, c);
-                    lambda.template times<KIND>(first, second).write(b, places, here, c);
+                    total.template add<KIND>(psi, lambda);
+                    psi.times(factors).write(a, places, here, c);
+                    lambda.times(factors).write(b, places, here, c);
                 }
-                const int32_t items[2] = {operation.first, operation.second};
-                for (int q = 0; q < 2; ++q) {
-                    total[q].add_to(sums + int64_t{4} * W * items[q],
-                                    Matrices<T>::lane_signs(view, view.items[items[q]].row, c),
-                                    key >> q & 1, splat<V>(view.undone[items[q]]), c);
-                }
+                total.share_corners();
+                Items<T>::add_sums(view, operation.first, total.first, key & 1, sums, c);
+                Items<T>::add_sums(view, operation.second, total.second, key >> 1 & 1, sums, c);
             }
         });
     }
 
     // --- Choice of the loop ---
 
-    static bool tangents(const View<T>& view, const Operation& operation) {
-        return view.tangent[operation.first] && view.tangent[operation.second];
+    static bool divided(const View<T>& view, const Operation& operation) {
+        return view.divided[operation.first] && view.divided[operation.second];
     }
 
     static typename Items<T>::Apply apply_loop(const View<T>& view, const Operation& operation) {
-        if (operation.kind == kDense) return apply<kDense>;
-        return tangents(view, operation) ? apply<kTangent> : apply<kReal>;
+        if (operation.kind == kDense)
+            return divided(view, operation) ? apply<kDividedDense> : apply<kDense>;
+        return divided(view, operation) ? apply<kTangent> : apply<kReal>;
     }
 
     static typename Items<T>::Undo undo_loop(const View<T>& view, const Operation& operation) {
-        if (operation.kind == kDense) return undo<kDense>;
-        return tangents(view, operation) ? undo<kTangent> : undo<kRotation>;
+        if (operation.kind == kDense)
+            return divided(view, operation) ? undo<kDividedDense> : undo<kDense>;
+        return divided(view, operation) ? undo<kTangent> : undo<kRotation>;
     }
 };
 

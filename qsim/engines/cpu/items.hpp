@@ -6,8 +6,9 @@
 namespace qsim::cpu {
 namespace {
 
-// As the kind of a loop: matrices [[1, -t], [t, 1]], see Prepared::divide_by_cosine.
-constexpr int kTangent = kMatrixItem + 1;
+// Kinds of loops for matrices divided by their cosines, see prepared.hpp: [[1, -t], [t, 1]], and
+// diag(p, p*) [[1, t], [-t*, 1]].
+constexpr int kTangent = kMatrixItem + 1, kDividedDense = kMatrixItem + 2;
 
 // Amplitudes of a qubit at 0 and at 1.
 template <class T>
@@ -30,6 +31,9 @@ struct Pair {
         store(a + c * N, r0), store(a + W + c * N, i0);
     }
 
+    QSIM_INLINE Pair turned(const V& re0, const V& im0, const V& re1, const V& im1) const {
+        return {re0 * r0 - im0 * i0, re0 * i0 + im0 * r0, re1 * r1 - im1 * i1, re1 * i1 + im1 * r1};
+    }
     template <int KIND>
     QSIM_INLINE Pair times(const Matrix2<V>& m) const {
         if constexpr (KIND == kDense) {
@@ -37,6 +41,9 @@ struct Pair {
                     m.re[0] * i0 + m.im[0] * r0 + m.re[1] * i1 + m.im[1] * r1,
                     m.re[2] * r0 - m.im[2] * i0 + m.re[3] * r1 - m.im[3] * i1,
                     m.re[2] * i0 + m.im[2] * r0 + m.re[3] * i1 + m.im[3] * r1};
+        } else if constexpr (KIND == kDividedDense) {  // but for its phases
+            return {r0 + m.re[1] * r1 - m.im[1] * i1, i0 + m.re[1] * i1 + m.im[1] * r1,
+                    r1 + m.re[2] * r0 - m.im[2] * i0, i1 + m.re[2] * i0 + m.im[2] * r0};
         } else if constexpr (KIND == kTangent) {
             return {r0 + m.re[1] * r1, i0 + m.re[1] * i1, m.re[2] * r0 + r1, m.re[2] * i0 + i1};
         } else {
@@ -53,7 +60,8 @@ struct Sums {
     static constexpr int W = Shape<T>::W, N = Shape<T>::N;
     V zero{}, one{}, x{}, y{};
 
-    QSIM_INLINE void add_diagonal(const Pair<T>& psi, const Pair<T>& lambda) {
+    QSIM_INLINE static void add_diagonal(const Pair<T>& psi, const Pair<T>& lambda, V& zero,
+                                         V& one) {
         zero += lambda.r0 * psi.i0 - lambda.i0 * psi.r0;
         one += lambda.r1 * psi.i1 - lambda.i1 * psi.r1;
     }
@@ -64,10 +72,14 @@ struct Sums {
         y += lambda.r1 * psi.r0 + lambda.i1 * psi.i0 - lambda.r0 * psi.r1 - lambda.i0 * psi.i1;
     }
     template <int KIND>
-    QSIM_INLINE void add(const Pair<T>& psi, const Pair<T>& lambda) {
-        if constexpr (KIND == kDense) add_diagonal(psi, lambda);
+    QSIM_INLINE void add_flips(const Pair<T>& psi, const Pair<T>& lambda) {
         if constexpr (KIND != kReal) add_x(psi, lambda);
         add_y(psi, lambda);
+    }
+    template <int KIND>
+    QSIM_INLINE void add(const Pair<T>& psi, const Pair<T>& lambda) {
+        if constexpr (KIND == kDense) add_diagonal(psi, lambda, zero, one);
+        add_flips<KIND>(psi, lambda);
     }
 
     // To sums[4][W] for I, X, Y, Z, from lanes with these weights; where the first of a pair had
@@ -167,7 +179,8 @@ struct Items {
                     lambda.template times<KIND>(m).write(lambda_state + a, lambda_state + b,
                                                          partner, c);
                 }
-                if constexpr (SUMS) add_sums(view, operation, total, active.lanes(c), one, sums, c);
+                if constexpr (SUMS)
+                    add_sums(view, operation.first, total, one, sums, c, active.lanes(c));
             }
         });
     }
@@ -197,15 +210,15 @@ struct Items {
             }
             // Each pair was seen from both of its lanes.
             for (int c = 0; c < C; ++c)
-                add_sums(view, operation, total[c], active.lanes(c) / 2, one, sums, c);
+                add_sums(view, operation.first, total[c], one, sums, c, active.lanes(c) / 2);
         });
     }
 
-    static void add_sums(const View<T>& view, const Operation& operation, const Sums<T>& total,
-                         const V& weights, bool one, T* sums, int c) {
-        total.add_to(sums + int64_t{4} * W * operation.first,
-                     Matrices<T>::lane_signs(view, view.items[operation.first].row, c), one,
-                     weights * view.undone[operation.first], c);
+    static void add_sums(const View<T>& view, int32_t item, const Sums<T>& total, bool one, T* sums,
+                         int c, const V& weights = splat<V>(T(1))) {
+        total.add_to(sums + int64_t{4} * W * item,
+                     Matrices<T>::lane_signs(view, view.items[item].row, c), one,
+                     weights * view.undone[item], c);
     }
 
     // --- Diagonal items, vector by vector ---
@@ -239,7 +252,7 @@ struct Items {
                     turn(a, m.re[0], -m.im[0]);
                     turn(b, m.re[0], -m.im[0]);
                 }
-                add_sums(view, operation, total, active.lanes(c), one, sums, c);
+                add_sums(view, operation.first, total, one, sums, c, active.lanes(c));
             }
         });
     }
@@ -256,7 +269,7 @@ struct Items {
     static Apply apply_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return apply_solos;
         if (operation.kind == kDense) return apply_loop_of<kDense>(view, operation);
-        if (view.tangent[operation.first]) return apply_loop_of<kTangent>(view, operation);
+        if (view.divided[operation.first]) return apply_loop_of<kTangent>(view, operation);
         return apply_loop_of<kReal>(view, operation);
     }
 
@@ -278,9 +291,9 @@ struct Items {
     static Undo undo_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return undo_solos;
         if (operation.kind == kReal) return undo_loop_of<kReal>(view, operation);
-        if (view.tangent[operation.first]) return undo_loop_of<kTangent>(view, operation);
-        if (operation.kind == kRotation) return undo_loop_of<kRotation>(view, operation);
-        return undo_loop_of<kDense>(view, operation);
+        if (operation.kind == kDense) return undo_loop_of<kDense>(view, operation);
+        if (view.divided[operation.first]) return undo_loop_of<kTangent>(view, operation);
+        return undo_loop_of<kRotation>(view, operation);
     }
 
     static void apply(const View<T>& view, const Operation& operation, const T* own,

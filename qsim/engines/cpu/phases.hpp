@@ -75,7 +75,8 @@ struct Phases {
     }
 
     // From the sums at all addresses to those of I and Z of the layer's items.
-    static void gradients(const View<T>& view, const Layer& layer, T* sums, double* generators) {
+    static void gradients(const View<T>& view, const Layer& layer, double undone, T* sums,
+                          double* generators) {
         walsh_hadamard(view.num_qubits, sums);
         for (int t = layer.term_begin; t < layer.term_end; ++t) {
             const Term& term = view.terms[t];
@@ -83,8 +84,8 @@ struct Phases {
             const Item& item = view.items[term.item];
             const double sign = item.flip ? -1 : 1;
             each_character(item, view.controls, [&](double weight, uint64_t rows) {
-                generators[4 * term.item] += weight * sums[rows];
-                generators[4 * term.item + 3] += weight * sign * sums[rows ^ item.row];
+                generators[4 * term.item] += undone * weight * sums[rows];
+                generators[4 * term.item + 3] += undone * weight * sign * sums[rows ^ item.row];
             });
         }
     }
