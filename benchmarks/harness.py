@@ -4,6 +4,7 @@ Only NumPy is needed, so that this runs in every environment.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -96,6 +97,7 @@ def main(
         help="what to time, may be repeated (default: " + " ".join(map(str, cases)) + ")",
     )
     for case in parser.parse_args().case or cases:
+        gc.collect()  # what imports left behind; Python would take it up in the middle of a run
         start = time.perf_counter()
         run = build(case)
         value, gradient = run()

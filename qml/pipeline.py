@@ -243,7 +243,7 @@ class Job:
 def first_gates(circuit: Circuit, num_weights: int) -> Circuit:
     """The circuit without the gates whose weights are not among the first ``num_weights``."""
     front = Circuit(circuit.num_qubits, num_weights, circuit.num_inputs)
-    for gate, qubits, params in circuit.operations:
+    for gate, qubits, params in circuit.gates:
         beyond = (
             p.source == "weight" and p.index >= num_weights for p in params if isinstance(p, Symbol)
         )

@@ -123,7 +123,7 @@ Unit: TypeAlias = dict[int, float]
 
 
 def _units(circuit: Circuit, kind: str) -> Iterator[Unit]:
-    for gate, _, params in circuit.operations:
+    for gate, _, params in circuit.gates:
         if not prunable(gate):
             continue
         angles = {p.index: period(gate, k) for k, p in enumerate(params) if _is_weight(p)}
@@ -143,7 +143,7 @@ def absorb(circuit: Circuit, weights: Tensor, frozen: Tensor) -> None:
 
     A U3 with theta = 0 turns by phi + lam: phi takes the sum, lam becomes zero and frozen.
     """
-    for operation in circuit.operations:
+    for operation in circuit.gates:
         params = _params(operation, frozen)
         for rule in _matching(operation.gate, params):
             for first, *others in rule.sums:
@@ -177,7 +177,7 @@ def simplify(circuit: Circuit, weights: Tensor, frozen: Tensor) -> tuple[Circuit
     absorb(circuit, weights, frozen)
     simpler = Circuit(circuit.num_qubits, num_inputs=circuit.num_inputs)
     kept: list[int] = []
-    for operation in circuit.operations:
+    for operation in circuit.gates:
         reduced = _reduced(operation.gate, _params(operation, frozen))
         if reduced is None:
             continue
@@ -190,7 +190,7 @@ def simplify(circuit: Circuit, weights: Tensor, frozen: Tensor) -> tuple[Circuit
     return simpler, weights[kept]
 
 
-def _params(operation: Operation, frozen: Tensor) -> list[Angle]:
+def _params(operation: Operation[Gate], frozen: Tensor) -> list[Angle]:
     """The angles of an operation, frozen weights replaced by zero."""
     return [0.0 if _is_weight(p) and frozen[p.index] else p for p in operation.params]
 
@@ -220,7 +220,7 @@ def _reduced(gate: Gate, params: list[Angle]) -> tuple[Gate, list[Angle]] | None
 def _check_weights(circuit: Circuit) -> None:
     for expression in circuit.expressions:
         raise UsageError(f"pruning needs weights as plain angles, but the circuit has {expression}")
-    weights = [p for operation in circuit.operations for p in operation.params if _is_weight(p)]
+    weights = [p for operation in circuit.gates for p in operation.params if _is_weight(p)]
     for symbol in weights:
         if (symbol.scale, symbol.offset) != (1.0, 0.0):
             raise UsageError(f"pruning needs weights as plain angles, but the circuit has {symbol}")

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
 from qsim.errors import UsageError, need
 from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
+from qsim.instructions import Instruction
 from qsim.parameters import (
     Angle,
     Atom,
@@ -35,10 +36,13 @@ __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weig
 Kept = TypeVar("Kept")
 
 
-class Operation(NamedTuple):
-    """A gate on qubits with its angles."""
+Acting = TypeVar("Acting", bound=Gate | Instruction, covariant=True)
 
-    gate: Gate
+
+class Operation(NamedTuple, Generic[Acting]):
+    """A gate, or what else happens, on qubits with its angles."""
+
+    gate: Acting
     qubits: tuple[int, ...]
     params: tuple[Angle, ...]
 
@@ -97,7 +101,8 @@ class Circuit(Building):
         for size in (num_weights, num_inputs):
             if size is not None and (whole(size) is None or size < 0):
                 raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
-        self._operations: list[Operation] = []
+        self._operations: list[Operation[Gate | Instruction]] = []
+        self._instructions = 0
         self._declared = {"weight": num_weights, "input": num_inputs}
         self._used = {"weight": 0, "input": 0}
         self._expressions: dict[Expression, None] = {}
@@ -111,8 +116,26 @@ class Circuit(Building):
         self._kept: dict[Hashable, Any] = {}
 
     @property
-    def operations(self) -> tuple[Operation, ...]:
+    def operations(self) -> tuple[Operation[Gate | Instruction], ...]:
+        """Everything that happens, in order."""
         return tuple(self._operations)
+
+    @property
+    def is_unitary(self) -> bool:
+        """Whether there are gates alone: no channels, measurements or resets."""
+        return not self._instructions
+
+    @property
+    def gates(self) -> tuple[Operation[Gate], ...]:
+        """The operations of a unitary circuit.
+
+        Raises:
+            UsageError: if there is anything but gates.
+        """
+        if self._instructions:
+            other = next(op for op in self._operations if isinstance(op.gate, Instruction))
+            raise UsageError(f"this takes a circuit of gates alone, but the circuit has {other}")
+        return cast("tuple[Operation[Gate], ...]", self.operations)
 
     @property
     def num_weights(self) -> int:
@@ -174,12 +197,15 @@ class Circuit(Building):
         return self._registers[name]
 
     def append(
-        self, name: str | Gate, qubits: int | Iterable[int], params: Iterable[Any] = ()
+        self,
+        name: str | Gate | Instruction,
+        qubits: int | Iterable[int],
+        params: Iterable[Any] = (),
     ) -> Circuit:
-        """Add one gate and return the circuit.
+        """Add one gate or instruction and return the circuit.
 
         Args:
-            name: a gate of the table, by name or alias, or a gate as a record.
+            name: a gate of the table, by name or alias, or a gate or an instruction as a record.
             qubits: the qubits it acts on, controls first.
             params: its angles in radians: numbers, Weight(i), Input(i), Parameter("name"), tensors
                 (scalar, or [batch] with one angle for each sample), or polynomials of these.
@@ -188,7 +214,7 @@ class Circuit(Building):
             UsageError: for an unknown gate, a wrong number of qubits or angles, a qubit out of
                 range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
-        gate = name if isinstance(name, Gate) else GATES.get(name) or find_gate(name)
+        gate = GATES.get(name) or find_gate(name) if isinstance(name, str) else name
         where = self._check_qubits(gate, (qubits,) if whole(qubits) is not None else qubits)
         if not isinstance(params, Iterable):
             raise UsageError(f"angles of {gate.name} come as a list, not {params!r}")
@@ -205,12 +231,13 @@ class Circuit(Building):
             elif type(angle) is Expression:
                 self._use(angle)
         self._operations.append(Operation(gate, where, angles))
+        self._instructions += isinstance(gate, Instruction)
         self._program = None
         if self._kept:
             self._kept = {}
         return self
 
-    def _check_qubits(self, gate: Gate, qubits: Any) -> tuple[int, ...]:
+    def _check_qubits(self, gate: Gate | Instruction, qubits: Any) -> tuple[int, ...]:
         given = tuple(qubits)
         size = self.num_qubits
         for qubit in given:  # the usual case, without a detour
@@ -235,7 +262,7 @@ class Circuit(Building):
             raise UsageError(f"{gate.name} needs {len(given)} different qubits, not {given}")
         return checked  # type: ignore[return-value]
 
-    def _angle(self, gate: Gate, value: Any) -> Angle:
+    def _angle(self, gate: Gate | Instruction, value: Any) -> Angle:
         angle = as_angle(value, gate.name)
         if type(angle) is Symbol:
             self._check_declared(angle.source, angle.index, gate.name)
@@ -282,6 +309,7 @@ class Circuit(Building):
             self._used[source] = max(self._used[source], used)
         self._expressions.update(other._expressions)
         self._names |= other._names
+        self._instructions += other._instructions
         if where is None:
             self._operations.extend(other.operations)
         else:
@@ -310,22 +338,22 @@ class Circuit(Building):
     __copy__ = copy
 
     def inverse(self) -> Circuit:
-        """The circuit that undoes this one."""
+        """The circuit that undoes this one, which has gates alone."""
         undone = self._empty()
-        for gate, qubits, params in reversed(self._operations):
+        for gate, qubits, params in reversed(self.gates):
             for step, where, angles in gate.undone:
                 undone.append(step, [qubits[q] for q in where], fill(angles, params))
         return undone
 
     def control(self, count: int = 1, ctrl_state: int | str | None = None) -> Circuit:
-        """This circuit under controls, with its global phase.
+        """This circuit, which has gates alone, under controls, with its global phase.
 
         The controls are the first `count` qubits of the result; qubit q of this circuit becomes
         qubit q + count, as for gates. `ctrl_state` as for `controlled`.
         """
         result = self._empty(self.num_qubits + (count if isinstance(count, int) else 0))
         controls = range(count)
-        for gate, qubits, params in self._operations:
+        for gate, qubits, params in self.gates:
             where = [q + count for q in qubits]
             if gate.name == "barrier":
                 result.append(gate, where)
@@ -341,6 +369,7 @@ class Circuit(Building):
         result = self._empty()
         result.compose(self)
         result._operations *= count
+        result._instructions *= count
         return result
 
     def power(self, exponent: int) -> Circuit:

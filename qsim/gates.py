@@ -105,21 +105,21 @@ class Gate:
         return "real" if np.abs(probe.imag).max() < 1e-14 else "dense"
 
     @cached_property
-    def parts(self) -> tuple[Operation, ...]:
+    def parts(self) -> tuple[Operation[Gate], ...]:
         """Its decomposition, written out once: the angle Weight(k) stands for its parameter k."""
         assert self.decomposition, f"{self.name} has no decomposition"
         return self._written(self.decomposition)
 
     @cached_property
-    def undone(self) -> tuple[Operation, ...]:
+    def undone(self) -> tuple[Operation[Gate], ...]:
         """Its inverse, written out in the same way."""
         return self._written(self.inverse)
 
-    def _written(self, builder: Builder) -> tuple[Operation, ...]:
+    def _written(self, builder: Builder) -> tuple[Operation[Gate], ...]:
         from qsim.circuit import Circuit, Weight
 
         circuit = builder(Circuit(self.num_qubits), *[Weight(k) for k in range(self.num_params)])
-        return circuit.operations
+        return circuit.gates
 
 
 def check_state(state: int | str | None, count: int) -> int:

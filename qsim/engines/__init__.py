@@ -10,8 +10,16 @@ from typing import Protocol
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.observables import Strings
+
+try:
+    from qsim.engines.cpu import CpuEngine
+
+    native_missing = ""
+except ImportError as error:
+    native_missing = str(error)
 
 
 class Engine(Protocol):
@@ -44,15 +52,6 @@ class Engine(Protocol):
         """Final states, complex [batch, 2**num_qubits]."""
 
 
-@cache
-def _native_missing() -> str:
-    try:
-        import qsim._native  # noqa: F401
-    except ImportError as error:
-        return str(error)
-    return ""
-
-
 def select_engine(name: str, device_type: str) -> Engine:
     """The engine of that name; "auto" takes the fastest one for tensors on that type of device.
 
@@ -65,32 +64,24 @@ def select_engine(name: str, device_type: str) -> Engine:
         raise UsageError(
             f"the cpu engine takes tensors on the cpu, not on {device_type}: use engine='auto'"
         )
-    if name == "cpu" and _native_missing():
+    if name == "cpu" and native_missing:
         raise UsageError(
-            f"the cpu engine was not built ({_native_missing()}): install a C++ compiler and "
+            f"the cpu engine was not built ({native_missing}): install a C++ compiler and "
             "reinstall, or use engine='reference'"
         )
     if name == "reference" or device_type != "cpu":
-        return _reference()
-    if _native_missing():
+        return ReferenceEngine()
+    if native_missing:
         _warn_reference()
-        return _reference()
-    from qsim.engines.cpu import CpuEngine
-
+        return ReferenceEngine()
     return CpuEngine()
-
-
-def _reference() -> Engine:
-    from qsim.engines.reference import ReferenceEngine
-
-    return ReferenceEngine()
 
 
 @cache
 def _warn_reference() -> None:
     warnings.warn(
         "qsim runs on its reference engine, which is slow, because the compiled one is missing "
-        f"({_native_missing()}): install a C++ compiler and reinstall efficient-qml",
+        f"({native_missing}): install a C++ compiler and reinstall efficient-qml",
         stacklevel=_level_outside(),
     )
 

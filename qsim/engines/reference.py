@@ -42,7 +42,7 @@ class ReferenceEngine:
             initial = torch.zeros(2**n, dtype=dtype, device=weights.device)
             initial[0] = 1
         psi = initial.expand(batch, 2**n).reshape([batch, *[2] * n])
-        for gate, qubits, params in circuit.operations:
+        for gate, qubits, params in circuit.gates:
             angles = [_value(p, weights, inputs) for p in params]
             psi = apply_gate(gate, angles, psi, qubits)
         return psi.reshape(batch, 2**n)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit, Operation, Symbol
 from qsim.errors import UsageError
+from qsim.gates import Gate
 from qsim.gradients.jacobians import target_of
 from qsim.gradients.shifted import Unrolled
 from qsim.memory import check_states
@@ -85,7 +86,7 @@ def _layers(tangents: _Tangents) -> list[int]:
     circuit = tangents.unrolled.call.circuit
     reached = [0] * circuit.num_qubits
     of_gate = []
-    for operation in circuit.operations:
+    for operation in circuit.gates:
         turns = any(isinstance(p, Symbol) for p in operation.params)
         layer = max((reached[q] for q in operation.qubits), default=0) + turns
         for q in operation.qubits:
@@ -149,7 +150,7 @@ class _Tangents:
         """Terms (angle, shift, coefficient) and their states [batch, terms, 2**n], in chunks."""
         angles = self.unrolled.angles.detach()
         batch, size = self.psi.shape
-        operations = self.unrolled.call.circuit.operations
+        operations = self.unrolled.call.circuit.gates
         needed = (chain != 0).any(2).any(0).tolist()
         terms = [
             (j, shift, coefficient)
@@ -168,7 +169,7 @@ class _Tangents:
             yield chunk, states.unflatten(0, (len(chunk), batch)).transpose(0, 1)
 
 
-def _derivative(operation: Operation, param: int) -> tuple[tuple[float, complex], ...]:
+def _derivative(operation: Operation[Gate], param: int) -> tuple[tuple[float, complex], ...]:
     frequencies = np.unique(np.round(operation.gate.unitary.frequencies[:, param], 12))
     return matrix_shifts(tuple(frequencies.tolist()))
 

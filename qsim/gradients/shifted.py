@@ -43,7 +43,7 @@ class Unrolled:
         circuit = Circuit(call.circuit.num_qubits)
         symbols: list[Symbol] = []
         gates: list[tuple[int, int]] = []
-        for k, (gate, qubits, params) in enumerate(call.circuit.operations):
+        for k, (gate, qubits, params) in enumerate(call.circuit.gates):
             columns: list[Any] = []
             for j, param in enumerate(params):
                 if isinstance(param, Symbol):
@@ -64,7 +64,7 @@ class Unrolled:
     @property
     def frequencies(self) -> list[tuple[float, ...]]:
         """Frequencies of expectation values in each angle."""
-        operations = self.call.circuit.operations
+        operations = self.call.circuit.gates
         return [operations[k].gate.unitary.shift_frequencies(j) for k, j in self.gates]
 
     def rows(self, angles: Tensor) -> Call:

@@ -153,7 +153,7 @@ def _needs_control(gate: Gate) -> list[bool]:
     ]
 
 
-def _undo(part: Operation, other: Operation) -> bool:
+def _undo(part: Operation[Gate], other: Operation[Gate]) -> bool:
     undone = [
         (step, tuple([part.qubits[q] for q in where]), fill(angles, part.params))
         for step, where, angles in part.gate.undone
@@ -161,7 +161,7 @@ def _undo(part: Operation, other: Operation) -> bool:
     return undone == [other]
 
 
-def _changes_nothing(parts: Iterable[Operation]) -> bool:
+def _changes_nothing(parts: Iterable[Operation[Gate]]) -> bool:
     """Whether X, CX and SWAP leave every basis state; a bit is a sum of old bits and of 1."""
     bits: dict[int, frozenset[int]] = {}
     one = frozenset({-1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from qsim import _native
+import qsim._native as _native
 from qsim.circuit import Circuit, Symbol
 from qsim.gates import GATES, Gate
 from qsim.observables import PauliString
@@ -18,7 +18,7 @@ class Program:
     """A planned circuit and the observables that were measured on it."""
 
     def __init__(self, circuit: Circuit) -> None:
-        operations = circuit.operations
+        operations = circuit.gates
         table, own = _gate_numbers(), dict[Gate, int]()
         numbers = []
         for gate, _, _ in operations:

@@ -27,6 +27,7 @@ from qsim import (
     Weight,
     state,
 )
+from qsim.instructions import Instruction
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -485,3 +486,20 @@ def test_gates_show_their_name() -> None:
     gate = GATES["cu3"]
     assert isinstance(gate, Gate)
     assert (repr(gate), gate.num_params, gate.params) == ("Gate(cu3)", 3, ("theta", "phi", "lam"))
+
+
+def test_instructions_stand_in_circuits_but_do_not_run_as_gates() -> None:
+    event = Instruction("event", 2)
+    circuit = Circuit(3).h(0).append(event, [2, 0])
+    assert not circuit.is_unitary
+    assert circuit.operations[1] == (Instruction("event", 2), (2, 0), ())
+    assert circuit.copy() == circuit
+    assert not circuit.repeat(2).is_unitary
+    attempts = (lambda: circuit.gates, circuit.inverse, circuit.control, lambda: state(circuit))
+    for attempt in attempts:
+        with pytest.raises(UsageError, match=r"gates alone, but the circuit has event 2,0"):
+            attempt()
+    with pytest.raises(UsageError, match="event acts on 2 qubits, not 1"):
+        circuit.append(event, 0)
+    with pytest.raises(UsageError, match="event takes 0 angles"):
+        circuit.append(event, [0, 1], [0.1])

@@ -143,7 +143,7 @@ def test_auto_takes_the_compiled_engine_on_the_cpu_only() -> None:
 def test_without_the_extension_the_reference_serves_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(qsim.engines, "_native_missing", lambda: "no such file")
+    monkeypatch.setattr(qsim.engines, "native_missing", "no such file")
     qsim.engines._warn_reference.cache_clear()
     with pytest.warns(UserWarning, match="slow.*no such file.*reinstall") as record:
         value = expval(Circuit(1).x(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qsim import _native
+import qsim._native as _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
 from qsim.gradients import adjoint
@@ -63,7 +63,7 @@ class _Run:
         tensors: list[Tensor],
     ) -> None:
         self.num_qubits, self.observables, self.batch = circuit.num_qubits, observables, batch
-        self.operations = circuit.operations  # the circuit may grow before backward
+        self.operations = circuit.gates  # the circuit may grow before backward
         self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
         self.kernels = _native.float64 if tensors[0].dtype == torch.float64 else _native.float32
         program = program_of(circuit)

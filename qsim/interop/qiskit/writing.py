@@ -31,7 +31,7 @@ def to_qiskit(circuit: Circuit) -> QuantumCircuit:
     converted = qiskit.QuantumCircuit(*_registers(circuit))
     converted.metadata = {"qsim": circuit.declared} if circuit.declared else {}
     symbols = parameters_of(circuit)
-    for operation in circuit.operations:
+    for operation in circuit.gates:
         _append(converted, operation, symbols)
     return converted
 
@@ -59,7 +59,7 @@ def _registers(circuit: Circuit) -> list[Any]:
     ]
 
 
-def _append(converted: QuantumCircuit, operation: Operation, symbols: dict[str, Any]) -> None:
+def _append(converted: QuantumCircuit, operation: Operation[Gate], symbols: dict[str, Any]) -> None:
     gate, qubits, params = operation
     values = [write_angle(p, symbols) for p in params]
     if gate.name == "globalphase":
