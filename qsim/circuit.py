@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
+from qsim.conversions import Conversions
 from qsim.errors import UsageError, need
 from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
 from qsim.instructions import Instruction
@@ -72,7 +73,7 @@ class Register(Sequence[int]):
         return len(self.qubits)
 
 
-class Circuit(Building):
+class Circuit(Building, Conversions):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
