@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsim.circuit import Circuit, Operation
+from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError, need
 from qsim.gates import GATES, Gate, fill
@@ -243,9 +243,17 @@ def to_pennylane(
     operations = [
         made
         for gate, qubits, params in plain.gates
-        for made in _written(pennylane, gate, list(qubits), [value_of(p) for p in params])
+        for made in _written(pennylane, gate, list(qubits), _alike([value_of(p) for p in params]))
     ]
     return pennylane.tape.QuantumScript(operations)
+
+
+def _alike(angles: Sequence[Bound]) -> Sequence[Bound]:
+    """All as tensors of one shape if one is a tensor: PennyLane's gates want nothing mixed."""
+    tensors = [angle for angle in angles if isinstance(angle, Tensor)]
+    if not tensors:
+        return angles
+    return torch.broadcast_tensors(*[torch.as_tensor(a, dtype=tensors[0].dtype) for a in angles])
 
 
 def _written(
