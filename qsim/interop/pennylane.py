@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qsim.bound import Bound, bound
 from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError, need
-from qsim.gates import GATES, Gate, fill
-from qsim.interop.bound import Bound, bound
+from qsim.gates import Gate, fill
 from qsim.parameters import whole
 
 if TYPE_CHECKING:
@@ -102,12 +102,11 @@ def from_pennylane(
 
 
 def _places(used: Iterable[Any], given: list[Any] | None) -> dict[Any, int]:
+    if given is None:
+        numbers = [whole(label) for label in used]
+        if all(number is not None and number >= 0 for number in numbers):
+            return {number: number for number in numbers if number is not None}
     labels = list(used) if given is None else given
-    numbers = [whole(label) for label in labels]
-    if all(number is not None and number >= 0 for number in numbers):
-        by_number = dict(zip(labels, numbers, strict=True))
-        if given is None or sorted(by_number.values()) == list(range(len(labels))) == numbers:
-            return by_number  # type: ignore[return-value]
     places = {label: k for k, label in enumerate(labels)}
     missing = [label for label in used if label not in places]
     if missing:

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qsim.bound import Bound, bound
 from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError, need
 from qsim.gates import ALIASES, GATES, Gate, fill, find_gate
-from qsim.interop.bound import Bound, bound
 
 History = list[dict[str, Any]]
 
@@ -35,8 +35,50 @@ _NAMES = {
 }
 # Gates that TorchQuantum 0.1.8 applies as they are, to batches too.
 _WORKING = frozenset(
-    "i x y z h s sdg t tdg sx sxdg rx ry rz p r rot u3 cx cy cz cs csdg csx crx cry crz crot swap "
-    "sswap iswap ecr dcx rxx ryy rzz rzx ccz cswap c3x c4x c3sx".split()
+    [
+        "i",
+        "x",
+        "y",
+        "z",
+        "h",
+        "s",
+        "sdg",
+        "t",
+        "tdg",
+        "sx",
+        "sxdg",
+        "rx",
+        "ry",
+        "rz",
+        "p",
+        "r",
+        "rot",
+        "u3",
+        "cx",
+        "cy",
+        "cz",
+        "cs",
+        "csdg",
+        "csx",
+        "crx",
+        "cry",
+        "crz",
+        "crot",
+        "swap",
+        "sswap",
+        "iswap",
+        "ecr",
+        "dcx",
+        "rxx",
+        "ryy",
+        "rzz",
+        "rzx",
+        "ccz",
+        "cswap",
+        "c3x",
+        "c4x",
+        "c3sx",
+    ]
 )
 
 
