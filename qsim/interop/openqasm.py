@@ -25,7 +25,7 @@ MAX_DIGITS = 5  # in the size of a register
 
 _WORD = re.compile(r"OPENQASM\s+([23])(?:\.\d+)?\s*;")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_SIZE = re.compile(r"\b(?:qreg|creg|qubit|bit)\b[^;]*?\d{%d}" % (MAX_DIGITS + 1))
+_SIZE = re.compile(rf"\b(?:qreg|creg|qubit|bit)\b[^;]*?\d{{{MAX_DIGITS + 1}}}")
 _OPERATOR = re.compile(r"[-+*/^!~@%&|<>]")
 _PLACE = re.compile(r"(?:.*?:)?(\d+),(\d+): (.*)", re.DOTALL)
 _SYMBOL = re.compile(r"_([wx])_(\d+)_")

@@ -1,7 +1,7 @@
 """TorchQuantum's op histories and modules.
 
-An op history is what a `QuantumDevice(record_op=True)` keeps: dictionaries with name, wires, params,
-inverse and trainable. Wire k is qubit k. TorchQuantum's first wire is the most significant bit of
+An op history is what a `QuantumDevice(record_op=True)` keeps: dictionaries with name, wires,
+params, inverse and trainable. Wire k is qubit k. TorchQuantum's first wire is the most significant bit of
 its states, our qubit 0 the least significant one: states of shape [batch, 2, ..., 2] are ours with
 the last axes reversed. Histories hold numbers, so no gradients pass.
 """
@@ -9,6 +9,7 @@ the last axes reversed. Histories hold numbers, so no gradients pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from math import pi
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from qsim.bound import Bound, bound
 from qsim.circuit import Circuit
 from qsim.columns import Values
-from qsim.errors import UsageError, need
+from qsim.errors import UsageError
 from qsim.gates import ALIASES, GATES, Gate, fill, find_gate
 
 History = list[dict[str, Any]]
@@ -35,50 +36,13 @@ _NAMES = {
 }
 # Gates that TorchQuantum 0.1.8 applies as they are, to batches too.
 _WORKING = frozenset(
-    [
-        "i",
-        "x",
-        "y",
-        "z",
-        "h",
-        "s",
-        "sdg",
-        "t",
-        "tdg",
-        "sx",
-        "sxdg",
-        "rx",
-        "ry",
-        "rz",
-        "p",
-        "r",
-        "rot",
-        "u3",
-        "cx",
-        "cy",
-        "cz",
-        "cs",
-        "csdg",
-        "csx",
-        "crx",
-        "cry",
-        "crz",
-        "crot",
-        "swap",
-        "sswap",
-        "iswap",
-        "ecr",
-        "dcx",
-        "rxx",
-        "ryy",
-        "rzz",
-        "rzx",
-        "ccz",
-        "cswap",
-        "c3x",
-        "c4x",
-        "c3sx",
-    ]
+    {
+        *("i", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"),
+        *("rx", "ry", "rz", "p", "r", "rot", "u3"),
+        *("cx", "cy", "cz", "cs", "csdg", "csx", "crx", "cry", "crz", "crot"),
+        *("swap", "sswap", "iswap", "ecr", "dcx", "rxx", "ryy", "rzz", "rzx"),
+        *("ccz", "cswap", "c3x", "c4x", "c3sx"),
+    }
 )
 
 
@@ -111,8 +75,8 @@ def from_torchquantum(source: Any, *arguments: Any, n_wires: int | None = None) 
 
 
 def _recorded(module: Any, arguments: Sequence[Any], n_wires: int | None) -> Any:
-    tq = need("torchquantum", extra="torchquantum", purpose="running a module of TorchQuantum")
-    if not isinstance(module, tq.QuantumModule):
+    kinds = [kind for kind in type(module).__mro__ if kind.__module__.startswith("torchquantum")]
+    if not kinds:
         raise UsageError(
             "TorchQuantum's circuits are op histories, devices and modules, not "
             f"{type(module).__name__}"
@@ -121,7 +85,7 @@ def _recorded(module: Any, arguments: Sequence[Any], n_wires: int | None) -> Any
     if size is None:
         raise UsageError("this module does not say how many wires it has: pass n_wires=...")
     batch = len(arguments[0]) if arguments and isinstance(arguments[0], Tensor) else 1
-    device = tq.QuantumDevice(n_wires=size, bsz=batch, record_op=True)
+    device = import_module("torchquantum").QuantumDevice(n_wires=size, bsz=batch, record_op=True)
     module(device, *arguments)
     return device
 

@@ -114,7 +114,7 @@ def test_the_place_names_the_file(tmp_path: Path) -> None:
     path.write_bytes(b"OPENQASM 3;\n\xff\xfe")
     with pytest.raises(UsageError, match="is no text"):
         from_openqasm(path)
-    with pytest.raises(UsageError, match="cannot read '.*missing.qasm'"):
+    with pytest.raises(UsageError, match=r"cannot read '.*missing\.qasm'"):
         from_openqasm(tmp_path / "missing.qasm")
 
 

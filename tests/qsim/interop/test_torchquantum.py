@@ -127,6 +127,11 @@ def test_what_is_no_history_is_named(history: list, message: str) -> None:
         from_torchquantum(history)
 
 
+def test_what_is_no_module_is_named() -> None:
+    with pytest.raises(UsageError, match="op histories, devices and modules, not Linear"):
+        from_torchquantum(torch.nn.Linear(1, 1))
+
+
 def test_values_must_be_there() -> None:
     with pytest.raises(UsageError, match="parameter a without a value"):
         to_torchquantum(Circuit(1).rx(Parameter("a"), 0))
