@@ -1,9 +1,9 @@
 """TorchQuantum's op histories and modules.
 
 An op history is what a `QuantumDevice(record_op=True)` keeps: dictionaries with name, wires,
-params, inverse and trainable. Wire k is qubit k. TorchQuantum's first wire is the most significant bit of
-its states, our qubit 0 the least significant one: states of shape [batch, 2, ..., 2] are ours with
-the last axes reversed. Histories hold numbers, so no gradients pass.
+params, inverse and trainable. Wire k is qubit k. TorchQuantum's first wire is the most significant
+bit of its states, our qubit 0 the least significant one: states of shape [batch, 2, ..., 2] are
+ours with the last axes reversed. Histories hold numbers, so no gradients pass.
 """
 
 from __future__ import annotations
