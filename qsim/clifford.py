@@ -2,7 +2,8 @@
 
 Stabilizer states (Gottesman, arXiv:quant-ph/9807006; Gidney, arXiv:2103.02202) have no amplitudes
 here, but exact expectation values of Pauli strings, and shots. A gate is Clifford by its matrix,
-whatever its name: rotations by multiples of pi/2 are.
+whatever its name: rotations by multiples of pi/2 are. Pauli channels take part: each multiplies a
+Pauli string, carried back to where it stands, by a number.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from qsim.bound import bound
 from qsim.circuit import Circuit, Operation
+from qsim.clifford_noise import HasTransferMatrix, append_channel, damping
 from qsim.errors import UsageError, need
 from qsim.gates import Gate, fill
 from qsim.observables import Observables, Setting, check_observables, check_qubits
@@ -40,9 +42,12 @@ class Stabilizers:
     Comes from `qsim.run(circuit, engine="stim")`; results as those of `qsim.State`.
     """
 
-    def __init__(self, circuits: Sequence[Any], num_qubits: int, batched: bool) -> None:
+    def __init__(
+        self, circuits: Sequence[Any], num_qubits: int, batched: bool, dtype: torch.dtype
+    ) -> None:
         self._circuits = circuits
         self._batched = batched
+        self._dtype = dtype
         self.num_qubits = num_qubits
 
     def expval(
@@ -69,18 +74,17 @@ class Stabilizers:
                 self._estimated(circuit, strings.settings, len(strings), number, seed)
                 for circuit, seed in zip(self._circuits, self._seeds(generator), strict=True)
             ]
-        found = combine(torch.tensor(np.stack(values)), checked).float()
+        found = combine(torch.tensor(np.stack(values)), checked).to(self._dtype)
         return found if self._batched else found[0]
 
     def _exact(self, circuit: Any, labels: Sequence[str]) -> np.ndarray:
         stim = _stim()
         simulator = stim.TableauSimulator()
         simulator.set_num_qubits(self.num_qubits)
-        simulator.do_circuit(circuit)
-        return np.array(
-            [simulator.peek_observable_expectation(stim.PauliString(p[::-1])) for p in labels],
-            dtype=float,
-        )
+        simulator.do_circuit(circuit.without_noise())
+        strings = [stim.PauliString(label[::-1]) for label in labels]
+        values = [simulator.peek_observable_expectation(string) for string in strings]
+        return np.array(values) * damping(circuit, strings)
 
     def _estimated(
         self, circuit: Any, settings: Sequence[Setting], count: int, shots: int, seed: int
@@ -154,6 +158,9 @@ def run_clifford(
         UsageError: if stim is not installed, for a gate that is not Clifford, with its position,
             for an initial state, and for weights or inputs that want a gradient.
     """
+    for name in sorted(set(options) - {"engine", "values", "dtype", "initial_state"}):
+        if options.get(name) is not None:
+            raise UsageError(f"engine='stim' takes no {name}: put Pauli channels into the circuit")
     if options.get("initial_state") is not None:
         raise UsageError("engine='stim' starts from |0...0>: prepare the state by gates")
     for name, tensor in (("weights", weights), ("inputs", inputs)):
@@ -165,15 +172,18 @@ def run_clifford(
     plain, value_of = bound(circuit, weights, inputs, options.get("values"))
     rows = [
         [torch.as_tensor(value_of(p), dtype=torch.float64).reshape(-1).tolist() for p in params]
-        for _, _, params in plain.gates
+        for _, _, params in plain.operations
     ]
     sizes = {len(values) for row in rows for values in row} - {1}
     batch = max(sizes, default=1)
     circuits = [
         _converted(plain, [[v[k % len(v)] for v in row] for row in rows]) for k in range(batch)
     ]
-    batched = any(t is not None and t.dim() == 2 for t in (weights, inputs)) or bool(sizes)
-    return Stabilizers(circuits, plain.num_qubits, batched)
+    tensors = [tensor for tensor in (weights, inputs) if tensor is not None]
+    batched = any(tensor.dim() == 2 for tensor in tensors) or bool(sizes)
+    double = any(tensor.dtype == torch.float64 for tensor in tensors)
+    dtype = options.get("dtype") or (torch.complex128 if double else torch.complex64)
+    return Stabilizers(circuits, plain.num_qubits, batched, dtype.to_real())
 
 
 def _stim() -> Any:
@@ -182,12 +192,20 @@ def _stim() -> Any:
 
 def _converted(circuit: Circuit, angles: Sequence[Sequence[float]]) -> Any:
     converted = _stim().Circuit()
-    for position, (operation, values) in enumerate(zip(circuit.gates, angles, strict=True)):
-        if not _append(converted, operation.gate, operation.qubits, tuple(values)):
-            shown = Operation(operation.gate, operation.qubits, tuple(values))
+    for position, (operation, values) in enumerate(zip(circuit.operations, angles, strict=True)):
+        gate, qubits, _ = operation
+        if isinstance(gate, Gate):
+            known = _append(converted, gate, qubits, tuple(values))
+        else:
+            known = isinstance(gate, HasTransferMatrix) and append_channel(
+                converted, gate.ptm(), qubits
+            )
+        if not known:
+            what = "gate" if isinstance(gate, Gate) else "instruction"
             raise UsageError(
-                f"gate {position} of the circuit, {shown}, is not Clifford, and engine='stim' "
-                "runs nothing else: use engine='auto'"
+                f"{what} {position} of the circuit, {Operation(gate, qubits, tuple(values))}, is "
+                "not Clifford, and engine='stim' runs Clifford gates and Pauli channels on one or "
+                "two qubits: use engine='auto'"
             )
     return converted
 

@@ -1,11 +1,15 @@
 """Clifford circuits by stim: the values and counts of other engines, and circuits beyond these."""
 
+from dataclasses import dataclass
+from itertools import product
 from math import pi
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qiskit.quantum_info import Pauli
 
 from qsim import (
     GATES,
@@ -24,6 +28,7 @@ from qsim import (
 )
 from qsim.families import pauli_rotation
 from qsim.gates import Gate
+from qsim.instructions import Instruction
 
 pytest.importorskip("stim")
 
@@ -100,6 +105,14 @@ def test_thousands_of_qubits() -> None:
         samples(circuit, 20, engine="stim")
 
 
+def test_values_have_the_dtype_that_is_asked_for() -> None:
+    circuit = Circuit(1).rx(Weight(0), 0)
+    for weights in (torch.zeros(1), torch.zeros(1, dtype=torch.float64)):
+        assert expval(circuit, None, weights, engine="stim").dtype == weights.dtype
+    found = expval(Circuit(1), engine="stim", dtype=torch.complex128)
+    assert found.dtype == torch.float64
+
+
 def test_weights_and_inputs_have_batches() -> None:
     circuit = Circuit(2).rx(Weight(0), 0).cx(0, 1).ry(2 * Input(0) + pi, 1)
     weights, inputs = torch.tensor([pi]), torch.tensor([[0.0], [pi / 2], [pi / 4]])
@@ -121,6 +134,68 @@ def test_weights_and_inputs_have_batches() -> None:
 )
 def test_what_is_not_clifford_is_named(circuit: Circuit, message: str) -> None:
     with pytest.raises(UsageError, match=message):
+        run(circuit, engine="stim")
+
+
+@dataclass(frozen=True)
+class PauliChannel(Instruction):
+    """Pauli strings, first qubit rightmost, that happen with these probabilities."""
+
+    errors: tuple[tuple[str, float], ...]
+
+    def ptm(self) -> np.ndarray:
+        labels = ["".join(p) for p in product("IXYZ", repeat=self.num_qubits)]
+        strings = [PauliString(label) for label in labels]
+        signs = [[1 if a.times(b)[0] == b.times(a)[0] else -1 for a in strings] for b in strings]
+        happens = dict(self.errors)
+        every = [happens.get(label, 0.0) for label in labels]
+        return np.diag(np.array(signs) @ [1 - sum(every) + every[0], *every[1:]])
+
+
+FLIP = PauliChannel("flip", 1, (("X", 0.1), ("Y", 0.05), ("Z", 0.2)))
+PAIR = PauliChannel("pair", 2, (("XI", 0.1), ("ZY", 0.07), ("IZ", 0.2), ("XX", 0.03)))
+
+
+def noisy() -> Circuit:
+    circuit = Circuit(3).h(0).append(FLIP, [0]).cx(0, 2).append(PAIR, [2, 0]).s(2)
+    return circuit.ry(pi / 2, 1).append(PAIR, [0, 1]).cz(1, 2).append(FLIP, [2]).h(2)
+
+
+def density_matrix_of_noisy() -> np.ndarray:
+    """All that can happen, each with its probability, multiplied out."""
+    branches = [(1.0, Circuit(3))]
+    for gate, qubits, params in noisy().operations:
+        if not isinstance(gate, PauliChannel):
+            for _, circuit in branches:
+                circuit.append(gate, qubits, params)
+            continue
+        none = 1 - sum(probability for _, probability in gate.errors)
+        errors = [("I" * gate.num_qubits, none), *gate.errors]
+        branches = [
+            (weight * probability, circuit.copy().append(pauli_rotation(label), qubits, [pi]))
+            for weight, circuit in branches
+            for label, probability in errors
+        ]
+    states = [(weight, state(c, dtype=torch.complex128).numpy()) for weight, c in branches]
+    return sum(weight * np.outer(psi, psi.conj()) for weight, psi in states)
+
+
+def test_pauli_channels_damp_values_and_show_in_counts() -> None:
+    rho = density_matrix_of_noisy()
+    labels = ["".join(p) for p in product("IXYZ", repeat=3)]
+    expected = [np.trace(rho @ Pauli(label).to_matrix()).real for label in labels]
+    assert max(abs(v) for v in expected[1:]) > 0.2
+    found = expval(noisy(), [PauliString(label) for label in labels], engine="stim")
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+    shots = counts(noisy(), 20_000, engine="stim", generator=torch.Generator().manual_seed(5))
+    for number, probability in enumerate(np.diag(rho).real):
+        deviation = (20_000 * probability * (1 - probability)) ** 0.5
+        assert abs(shots.get(f"{number:03b}", 0) - 20_000 * probability) <= 5 * deviation + 1e-3
+
+
+def test_other_instructions_are_named() -> None:
+    circuit = Circuit(2).h(0).append(Instruction("reset", 1), [1])
+    with pytest.raises(UsageError, match="instruction 1 of the circuit, reset 1, is not Clifford"):
         run(circuit, engine="stim")
 
 
