@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
+from qsim.conversions import Conversions
 from qsim.errors import UsageError
 from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
 from qsim.instructions import Instruction
@@ -71,7 +73,7 @@ class Register(Sequence[int]):
         return len(self.qubits)
 
 
-class Circuit(Building):
+class Circuit(Building, Conversions):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
@@ -149,6 +151,16 @@ class Circuit(Building):
         return self._used[source] if declared is None else declared
 
     @property
+    def declared(self) -> dict[str, int]:
+        """The sizes that were declared, as arguments of a circuit: num_weights, num_inputs."""
+        return {f"num_{k}s": size for k, size in self._declared.items() if size is not None}
+
+    @property
+    def registers(self) -> Mapping[str, Register]:
+        """The registers by name."""
+        return MappingProxyType(self._registers)
+
+    @property
     def expressions(self) -> Iterable[Expression]:
         """Angles that are neither numbers nor affine in one symbol, each once."""
         return self._expressions.keys()
@@ -160,22 +172,29 @@ class Circuit(Building):
 
     # --- Building ---------------------------------------------------------------------------------
 
-    def register(self, name: str, size: int) -> Register:
-        """The next `size` qubits that are in no register yet, under a name.
+    def register(self, name: str, size: int | Iterable[int]) -> Register:
+        """Give qubits a name: the next `size` that are in no register yet, or the ones listed.
 
         Raises:
-            UsageError: if they are not left, or the name is taken.
+            UsageError: if they are not left or not there, or the name is taken.
         """
-        first = sum(map(len, self._registers.values()))
-        count = whole(size)
         if name in self._registers:
             raise UsageError(f"there is a register {name!r} already: take another name")
-        if count is None or not 1 <= count <= self.num_qubits - first:
+        count = whole(size)
+        taken = {q for register in self._registers.values() for q in register}
+        left = range(max(taken, default=-1) + 1, self.num_qubits)
+        if isinstance(size, Iterable):
+            qubits = tuple(size)
+            fits = self._are_places(qubits)
+        else:
+            qubits = tuple(left[:count])
+            fits = count is not None and 1 <= count <= len(left)
+        if not fits:
             raise UsageError(
                 f"register {name!r} of {size!r} qubits does not fit: "
-                f"{self.num_qubits - first} of {self.num_qubits} qubits are left"
+                f"{len(left)} of {self.num_qubits} qubits are left"
             )
-        self._registers[name] = Register(name, tuple(range(first, first + count)))
+        self._registers[name] = Register(name, qubits)
         return self._registers[name]
 
     def append(
@@ -306,9 +325,12 @@ class Circuit(Building):
         self._changed()
         return self
 
-    def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
+    def _are_places(self, where: tuple[Any, ...]) -> bool:
         right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
-        if len(where) != other.num_qubits or not all(right) or len(set(where)) != len(where):
+        return all(right) and len(set(where)) == len(where)
+
+    def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
+        if len(where) != other.num_qubits or not self._are_places(where):
             raise UsageError(
                 f"a circuit of {other.num_qubits} qubits goes onto as many different qubits from "
                 f"0 to {self.num_qubits - 1}, not {where}"

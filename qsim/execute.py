@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.clifford import Stabilizers, run_clifford
+from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
@@ -56,6 +58,11 @@ def expval(
             states beyond the memory, an unknown engine, observables of another size, wrong shots
             or generators, or a gradient that cannot be had.
     """
+    if options.get("engine") == "stim":
+        if find_rule(gradient) is not None:
+            raise UsageError("engine='stim' has no gradients: leave out gradient=...")
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.expval(observables, shots=shots, generator=generator)
     measured = check_observables(observables, circuit.num_qubits)
     call = prepare(circuit, weights, inputs, **options)
     strings = layout(measured).strings
@@ -74,19 +81,39 @@ def run(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     **options: Unpack[Options],
-) -> State:
+) -> State | Stabilizers:
     """Run the circuit once, to ask the state for several results.
 
-    Arguments and errors as for `expval`.
+    Arguments and errors as for `expval`. With engine="stim" the result is Stabilizers, which have
+    expval, samples and counts.
 
     Example:
         >>> state = run(Circuit(2).h(0).cx(0, 1))
         >>> [round(x, 3) for x in state.probabilities().tolist()], state.entropy([0]).item()
         ([0.5, 0.0, 0.0, 0.5], 1.0)
     """
+    if options.get("engine") == "stim":
+        return run_clifford(circuit, weights, inputs, options)
     call = prepare(circuit, weights, inputs, **options)
     psi = call.state()
     return State(psi if call.batched else psi[0])
+
+
+def _pure(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State:
+    """The state, where results need its amplitudes."""
+    _refuse_stim(options)
+    found = run(circuit, weights, inputs, **options)
+    assert isinstance(found, State)
+    return found
+
+
+def _refuse_stim(options: Options) -> None:
+    if options.get("engine") == "stim":
+        raise UsageError(
+            "engine='stim' keeps no amplitudes: take expval, samples or counts, or another engine"
+        )
 
 
 def state(
@@ -99,7 +126,7 @@ def state(
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    return run(circuit, weights, inputs, **options).amplitudes
+    return _pure(circuit, weights, inputs, options).amplitudes
 
 
 def variance(
@@ -110,7 +137,7 @@ def variance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Variances of observables, real [batch, observables]: see `expval` and `State.variance`."""
-    return run(circuit, weights, inputs, **options).variance(observables)
+    return _pure(circuit, weights, inputs, options).variance(observables)
 
 
 def covariance(
@@ -121,7 +148,7 @@ def covariance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`."""
-    return run(circuit, weights, inputs, **options).covariance(observables)
+    return _pure(circuit, weights, inputs, options).covariance(observables)
 
 
 def probabilities(
@@ -136,6 +163,7 @@ def probabilities(
 
     With `noise`, of what is read with its readout errors.
     """
+    _refuse_stim(options)
     call = prepare(circuit, weights, inputs, **options)
     found = call.probabilities(_qubits(circuit, qubits))
     return found if call.batched else found[0]
@@ -154,6 +182,7 @@ def density_matrix(
     Returns:
         complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
     """
+    _refuse_stim(options)
     call = prepare(circuit, weights, inputs, **options)
     found = call.density_matrix()
     return found if call.batched else found[0]
@@ -176,6 +205,9 @@ def samples(
     **options: Unpack[Options],
 ) -> Tensor:
     """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.samples(shots, qubits, generator=generator)
     call = prepare(circuit, weights, inputs, **options)
     found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
     return found if call.batched else found[0]
@@ -193,6 +225,9 @@ def counts(
     **options: Unpack[Options],
 ) -> dict[str, int] | list[dict[str, int]]:
     """How often each bitstring is measured: see `State.counts`."""
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.counts(shots, qubits, generator=generator)
     where = _qubits(circuit, qubits)
     drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
     found = [count(row, len(where)) for row in drawn.reshape(-1, drawn.shape[-1])]
@@ -207,7 +242,7 @@ def reduced_density_matrix(
     **options: Unpack[Options],
 ) -> Tensor:
     """Density matrices of some qubits: see `State.reduced_density_matrix`."""
-    return run(circuit, weights, inputs, **options).reduced_density_matrix(qubits)
+    return _pure(circuit, weights, inputs, options).reduced_density_matrix(qubits)
 
 
 def purity(
@@ -218,7 +253,7 @@ def purity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Purity of some qubits, real [batch]: see `State.purity`."""
-    return run(circuit, weights, inputs, **options).purity(qubits)
+    return _pure(circuit, weights, inputs, options).purity(qubits)
 
 
 def entropy(
@@ -231,7 +266,7 @@ def entropy(
     **options: Unpack[Options],
 ) -> Tensor:
     """Entanglement entropy of some qubits with the others, real [batch]: see `State.entropy`."""
-    return run(circuit, weights, inputs, **options).entropy(qubits, base)
+    return _pure(circuit, weights, inputs, options).entropy(qubits, base)
 
 
 def fidelity(
@@ -242,4 +277,4 @@ def fidelity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Fidelity of the circuit's state with another one, real [batch]: see `State.fidelity`."""
-    return run(circuit, weights, inputs, **options).fidelity(target)
+    return _pure(circuit, weights, inputs, options).fidelity(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -20,9 +20,11 @@ from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
 from qsim.noise.model import NoiseModel
-from qsim.results import State
 from qsim.sampling import Generator, estimate, estimate_from
 from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.results import State
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
@@ -35,7 +37,8 @@ class Options(TypedDict, total=False):
         values: named parameters by name: numbers, or tensors that are scalars or [batch].
         initial_state: where it starts instead of |0...0>: complex [2**n] or [batch, 2**n] of norm
             1, or a State; differentiable.
-        engine: "auto", "cpu" or "reference".
+        engine: "auto", "cpu" or "reference"; or "stim" for Clifford circuits, for the results
+            that `qsim.clifford.Stabilizers` has.
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
         noise: a NoiseModel; channels of the circuit itself count without one.
         method: how noise is simulated: "auto" or "exact".
@@ -120,6 +123,8 @@ class Call:
 
     def probabilities(self, qubits: tuple[int, ...]) -> Tensor:
         """Probabilities of what is read from these qubits, real [batch, 2**k]."""
+        from qsim.results import State
+
         if self.noisy:
             return self._read("Z" * self.circuit.num_qubits, qubits)
         return State(self.state()).probabilities(qubits)
@@ -205,9 +210,7 @@ def prepare(
     return call
 
 
-def _with_noise(
-    engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str
-) -> Engine:
+def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str) -> Engine:
     """The engine, or the one for noise that runs in the same way."""
     exact.check_method(method)
     if noise is None and circuit.is_unitary:

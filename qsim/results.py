@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from qsim.observables import (
 )
 from qsim.paulis import apply_sum
 from qsim.prepare import Call
-from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
 from qsim.strings import Strings
 
 
@@ -122,6 +123,25 @@ class State:
     def _shaped(self, result: Tensor) -> Tensor:
         return result if self.amplitudes.dim() == 2 else result[0]
 
+    # --- Files ------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state as safetensors, in one step and exactly: see `qsim.serialization`."""
+        from qsim.serialization import save_state
+
+        return save_state(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> State:
+        """Read a state that `save` wrote.
+
+        Raises:
+            UsageError: for a file that is missing, damaged, or of a newer version.
+        """
+        from qsim.serialization import load_state
+
+        return load_state(path)
+
     # --- Observables ------------------------------------------------------------------------------
 
     def expval(
@@ -208,11 +228,8 @@ class State:
         Raises:
             UsageError: for wrong shots, qubits or generators.
         """
-        number = check_shots(shots, len(self._rows))
-        check_generator(generator, len(self._rows))
         found = self.probabilities(qubits)
-        rows = found.reshape(len(self._rows), -1)
-        return self._shaped(draw(rows, uniforms(len(rows), (number,), generator)))
+        return self._shaped(measure(found.reshape(len(self._rows), -1), shots, generator))
 
     def counts(
         self, shots: int, qubits: Iterable[int] | None = None, *, generator: Generator = None
