@@ -203,8 +203,7 @@ def prepare(
         batched=batched,
     )
     if device.type == "cpu":
-        if not call.noisy:  # else, the run checks what the active qubits take
-            _check_memory(call)
+        _check_memory(call)
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call
