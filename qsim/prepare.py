@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
@@ -126,22 +128,29 @@ class Call:
         from qsim.results import State
 
         if self.noisy:
-            return self._read("Z" * self.circuit.num_qubits, qubits)
+            return self._read("Z" * len(qubits), qubits)
         return State(self.state()).probabilities(qubits)
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
         if not self.noisy:
             return estimate(strings, self.state(), shots, generator)
-        every = tuple(range(self.circuit.num_qubits))
-        read = ((k, self._read(s.basis, every)) for k, s in enumerate(strings.settings))
-        like = self.weights.new_empty(self.batch, 2 ** len(every))
-        return estimate_from(strings, read, like, shots, generator)
+        letters = reduce(or_, (s.x_mask | s.z_mask for s in strings), 0) or 1
+        used = tuple([q for q in range(self.circuit.num_qubits) if letters >> q & 1])
+        self._check_reading(used)
+        small = exact.restricted(strings, used) if strings else strings
+        read = ((k, self._read(s.basis, used)) for k, s in enumerate(small.settings))
+        like = self.weights.new_empty(self.batch, 2 ** len(used))
+        return estimate_from(small, read, like, shots, generator)
 
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
+        self._check_reading(qubits)
+        strings = exact.letters_on(basis, qubits, self.circuit.num_qubits)
+        return exact.distribution(self.expval(strings))
+
+    def _check_reading(self, qubits: tuple[int, ...]) -> None:
         size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
         check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
-        return exact.distribution(self.expval(exact.letters_on(basis, qubits)))
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
