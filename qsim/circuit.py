@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
+from qsim.dynamic.building import DynamicBuilding
 from qsim.errors import UsageError, need
 from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
 from qsim.instructions import Instruction
@@ -47,9 +48,8 @@ class Operation(NamedTuple, Generic[Acting]):
 
     def __str__(self) -> str:
         angles = ", ".join(f"{p:.4g}" if isinstance(p, float) else str(p) for p in self.params)
-        return (
-            f"{self.gate.name}{f'({angles})' if angles else ''} {','.join(map(str, self.qubits))}"
-        )
+        name = self.gate.name if isinstance(self.gate, Gate) else str(self.gate)
+        return f"{name}{f'({angles})' if angles else ''} {','.join(map(str, self.qubits))}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Register(Sequence[int]):
         return len(self.qubits)
 
 
-class Circuit(Building):
+class Circuit(Building, DynamicBuilding):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
@@ -81,6 +81,8 @@ class Circuit(Building):
         num_qubits: number of qubits; qubit 0 is the least significant bit of a basis state.
         num_weights: length of the weights tensor; by default the highest Weight index + 1.
         num_inputs: number of input features; by default the highest Input index + 1.
+        num_clbits: number of classical bits; by default the highest one in use + 1. They are 0
+            until something is measured into them.
 
     Example:
         >>> Circuit(2).h([0, 1]).cx(0, 1).ry(Weight(0), 1)
@@ -92,18 +94,28 @@ class Circuit(Building):
         def __getattr__(self, name: str) -> Callable[..., Circuit]: ...
 
     def __init__(
-        self, num_qubits: int, num_weights: int | None = None, num_inputs: int | None = None
+        self,
+        num_qubits: int,
+        num_weights: int | None = None,
+        num_inputs: int | None = None,
+        num_clbits: int | None = None,
     ) -> None:
         self.num_qubits = whole(num_qubits) or 0
         if self.num_qubits < 1:
             raise UsageError(f"a circuit has one qubit or more, not {num_qubits!r}")
-        for size in (num_weights, num_inputs):
+        for size in (num_weights, num_inputs, num_clbits):
             if size is not None and (whole(size) is None or size < 0):
-                raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
+                raise UsageError(
+                    f"a number of weights, inputs or classical bits is 0 or more, not {size!r}"
+                )
         self._operations: list[Operation[Gate | Instruction]] = []
         self._instructions = 0
-        self._declared = {"weight": num_weights, "input": num_inputs}
-        self._used = {"weight": 0, "input": 0}
+        self._declared = {
+            "weight": num_weights,
+            "input": num_inputs,
+            "classical bit": num_clbits,
+        }
+        self._used = dict.fromkeys(self._declared, 0)
         self._expressions: dict[Expression, None] = {}
         self._names: set[str] = set()
         self._registers: dict[str, Register] = {}
@@ -143,6 +155,10 @@ class Circuit(Building):
     @property
     def num_inputs(self) -> int:
         return self._size("input")
+
+    @property
+    def num_clbits(self) -> int:
+        return self._size("classical bit")
 
     def _size(self, source: str) -> int:
         declared = self._declared[source]
@@ -212,12 +228,23 @@ class Circuit(Building):
                     self._used[angle.source] = angle.index + 1
             elif type(angle) is Expression:
                 self._use(angle)
+        if isinstance(gate, Instruction):
+            self._admit(gate)
         self._operations.append(Operation(gate, where, angles))
-        self._instructions += isinstance(gate, Instruction)
         self._program = None
         if self._kept:
             self._kept = {}
         return self
+
+    def _admit(self, instruction: Instruction) -> None:
+        """Take the classical bits of an instruction, and what its bodies read, into account."""
+        for bit in instruction.clbits:
+            self._check_declared("classical bit", bit, instruction.name)
+        used = [bit + 1 for bit in instruction.clbits]
+        self._used["classical bit"] = max([self._used["classical bit"], *used])
+        for body in instruction.bodies:
+            self._take_symbols(body, f"the body of {instruction.name}")
+        self._instructions += 1
 
     def _check_qubits(self, gate: Gate | Instruction, qubits: Any) -> tuple[int, ...]:
         given = tuple(qubits)
@@ -269,12 +296,18 @@ class Circuit(Building):
 
     # --- Circuits from circuits -------------------------------------------------------------------
 
-    def compose(self, other: Circuit, qubits: Iterable[int] | None = None) -> Circuit:
+    def compose(
+        self,
+        other: Circuit,
+        qubits: Iterable[int] | None = None,
+        clbits: Iterable[int] | None = None,
+    ) -> Circuit:
         """Append the gates of a circuit that reads the same weights and inputs; returns self.
 
         Args:
             other: the circuit to append.
             qubits: where its qubits 0, 1, ... go; by default onto the same numbers.
+            clbits: where its classical bits go, likewise.
 
         Raises:
             UsageError: if it does not fit, on its qubits or in its weights and inputs.
@@ -286,11 +319,9 @@ class Circuit(Building):
             )
         if where is not None:
             self._check_places(other, where)
-        for source, used in other._used.items():
-            self._check_declared(source, used - 1, "the other circuit")
-            self._used[source] = max(self._used[source], used)
-        self._expressions.update(other._expressions)
-        self._names |= other._names
+        if clbits is not None:
+            other = other._on_clbits(tuple(clbits))
+        self._take_symbols(other, "the other circuit")
         self._instructions += other._instructions
         if where is None:
             self._operations.extend(other.operations)
@@ -302,6 +333,14 @@ class Circuit(Building):
         self._changed()
         return self
 
+    def _take_symbols(self, other: Circuit, user: str) -> None:
+        """Let the circuit read what another one reads."""
+        for source, used in other._used.items():
+            self._check_declared(source, used - 1, user)
+            self._used[source] = max(self._used[source], used)
+        self._expressions.update(other._expressions)
+        self._names |= other._names
+
     def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
         right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
         if len(where) != other.num_qubits or not all(right) or len(set(where)) != len(where):
@@ -309,6 +348,20 @@ class Circuit(Building):
                 f"a circuit of {other.num_qubits} qubits goes onto as many different qubits from "
                 f"0 to {self.num_qubits - 1}, not {where}"
             )
+
+    def _on_clbits(self, where: tuple[Any, ...]) -> Circuit:
+        """The circuit with classical bit `where[k]` for bit k."""
+        right = [whole(bit) is not None and bit >= 0 for bit in where]
+        if len(where) != self.num_clbits or not all(right) or len(set(where)) != len(where):
+            raise UsageError(
+                f"a circuit of {self.num_clbits} classical bits goes onto as many different ones, "
+                f"not {where}"
+            )
+        moved = Circuit(self.num_qubits)
+        for gate, qubits, params in self._operations:
+            acting = gate.with_clbits(where) if isinstance(gate, Instruction) else gate
+            moved.append(acting, qubits, params)
+        return moved
 
     def copy(self) -> Circuit:
         """A circuit of its own with the same gates."""
@@ -362,9 +415,7 @@ class Circuit(Building):
         return self.repeat(count) if count >= 0 else self.inverse().repeat(-count)
 
     def _empty(self, num_qubits: int | None = None) -> Circuit:
-        empty = Circuit(
-            num_qubits or self.num_qubits, self._declared["weight"], self._declared["input"]
-        )
+        empty = Circuit(num_qubits or self.num_qubits, *self._declared.values())
         empty._registers = dict(self._registers) if num_qubits is None else {}
         return empty
 
@@ -383,7 +434,7 @@ class Circuit(Building):
             return values[atom.source][atom.index] if known else None  # type: ignore[union-attr]
 
         kept = {k: None if k in values else size for k, size in self._declared.items()}
-        return self._rewritten(Circuit(self.num_qubits, kept["weight"], kept["input"]), number)
+        return self._rewritten(Circuit(self.num_qubits, *kept.values()), number)
 
     def assign(self, values: Mapping[str, Any]) -> Circuit:
         """A copy with named parameters replaced by numbers, tensors or other angles.
@@ -409,30 +460,36 @@ class Circuit(Building):
         """A copy in which these angles stand for the others, with weights and inputs for them."""
         result = Circuit(self.num_qubits)
         for gate, qubits, params in self._operations:
-            result.append(gate, qubits, [symbols.get(p, p) for p in params])
-        for source in ("weight", "input"):
+            acting = _inside(gate, lambda body: body.replaced(symbols))
+            result.append(acting, qubits, [symbols.get(p, p) for p in params])
+        for source in self._declared:
             result._declared[source] = max(self._size(source), result._used[source])
         return result
 
     def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
         for gate, qubits, params in self._operations:
-            empty.append(gate, qubits, [substitute(p, lookup) for p in params])
+            acting = _inside(gate, lambda body: body._rewritten(Circuit(body.num_qubits), lookup))
+            empty.append(acting, qubits, [substitute(p, lookup) for p in params])
         return empty
 
     # --- Looking at it ----------------------------------------------------------------------------
 
     def count_ops(self) -> dict[str, int]:
-        """How often each gate occurs, most frequent first."""
+        """How often each gate occurs, most frequent first; bodies are not counted."""
         return dict(Counter(op.gate.name for op in self._operations).most_common())
 
     def depth(self) -> int:
-        """Length of the longest chain of gates that share qubits; barriers are no gates."""
-        level = [0] * self.num_qubits
+        """Length of the longest chain of operations that share qubits or classical bits.
+
+        Barriers are no gates; what has bodies counts once.
+        """
+        level: dict[int, int] = dict.fromkeys(range(self.num_qubits), 0)
         for gate, qubits, _ in self._operations:
-            reached = max(level[q] for q in qubits) + (gate.name != "barrier")
-            for q in qubits:
-                level[q] = reached
-        return max(level)
+            bits = gate.clbits if isinstance(gate, Instruction) else ()
+            places = [*qubits, *[-1 - bit for bit in bits]]
+            reached = max(level.get(q, 0) for q in places) + (gate.name != "barrier")
+            level.update(dict.fromkeys(places, reached))
+        return max(level.values())
 
     def draw(self, output: str = "text", **options: Any) -> Any:
         """A drawing by Qiskit's drawer: "text", or "mpl" for a matplotlib figure.
@@ -464,6 +521,7 @@ class Circuit(Building):
             and self.num_qubits == other.num_qubits
             and self.num_weights == other.num_weights
             and self.num_inputs == other.num_inputs
+            and self.num_clbits == other.num_clbits
             and self._operations == other._operations
         )
 
@@ -477,11 +535,19 @@ class Circuit(Building):
             (self.num_qubits, "qubit"),
             (self.num_weights, "weight"),
             (self.num_inputs, "input"),
+            *([(self.num_clbits, "classical bit")] if self.num_clbits else []),
         ]
         sizes = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
         shown = "; ".join(map(str, self._operations[:12]))
         more = len(self._operations) - 12
         return f"Circuit({sizes}: {shown}{f'; ... {more} more' if more > 0 else ''})"
+
+
+def _inside(
+    gate: Gate | Instruction, change: Callable[[Circuit], Circuit]
+) -> Gate | Instruction:
+    """The same, with the circuits changed that it may run."""
+    return gate.with_bodies(change) if isinstance(gate, Instruction) else gate
 
 
 def _numbers(source: str, tensor: Tensor, size: int) -> list[float]:
