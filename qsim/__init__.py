@@ -1,6 +1,8 @@
 """qsim: a statevector simulator for training circuits, on PyTorch tensors."""
 
 from qsim.circuit import Circuit, Operation, Register
+from qsim.dynamic.ensemble import Ensemble
+from qsim.dynamic.instructions import Control, Measure
 from qsim.errors import UsageError
 from qsim.execute import (
     counts,
@@ -8,6 +10,7 @@ from qsim.execute import (
     entropy,
     expval,
     fidelity,
+    outcome_probabilities,
     probabilities,
     purity,
     reduced_density_matrix,
@@ -21,6 +24,7 @@ from qsim.gradients.jacobians import finite_differences, jacobian, parameter_shi
 from qsim.gradients.metric import metric_tensor
 from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
+from qsim.instructions import Instruction
 from qsim.library import qft, random_circuit, state_preparation
 from qsim.observables import PauliString, PauliSum
 from qsim.parameters import Expression, Input, Parameter, Symbol, Weight
@@ -29,9 +33,13 @@ from qsim.results import State
 __all__ = [
     "GATES",
     "Circuit",
+    "Control",
+    "Ensemble",
     "Expression",
     "Gate",
     "Input",
+    "Instruction",
+    "Measure",
     "Operation",
     "Parameter",
     "PauliString",
@@ -52,6 +60,7 @@ __all__ = [
     "hessian_vector_product",
     "jacobian",
     "metric_tensor",
+    "outcome_probabilities",
     "parameter_shift",
     "probabilities",
     "purity",

@@ -543,9 +543,7 @@ class Circuit(Building, DynamicBuilding):
         return f"Circuit({sizes}: {shown}{f'; ... {more} more' if more > 0 else ''})"
 
 
-def _inside(
-    gate: Gate | Instruction, change: Callable[[Circuit], Circuit]
-) -> Gate | Instruction:
+def _inside(gate: Gate | Instruction, change: Callable[[Circuit], Circuit]) -> Gate | Instruction:
     """The same, with the circuits changed that it may run."""
     return gate.with_bodies(change) if isinstance(gate, Instruction) else gate
 

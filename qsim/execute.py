@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.dynamic import execute as dynamic
+from qsim.dynamic.ensemble import Ensemble, counted
+from qsim.dynamic.plan import is_dynamic
 from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
@@ -55,10 +58,16 @@ def expval(
             states beyond the memory, an unknown engine, observables of another size, wrong shots
             or generators, or a gradient that cannot be had.
     """
+    rule = find_rule(gradient)
+    if is_dynamic(circuit):
+        if rule is not None:
+            raise UsageError("a circuit with measurements has the gradient 'adjoint' only")
+        if shots is None:
+            return dynamic.ensemble(circuit, weights, inputs, options).expval(observables)
+        return dynamic.estimated(circuit, observables, weights, inputs, shots, generator, options)
     measured = check_observables(observables, circuit.num_qubits)
     call = prepare(circuit, weights, inputs, **options)
     strings = layout(measured).strings
-    rule = find_rule(gradient)
     if shots is None and rule is None:
         values = call.expval(strings)
     else:
@@ -81,19 +90,35 @@ def run(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     **options: Unpack[Options],
-) -> State:
-    """Run the circuit once, to ask the state for several results.
+) -> State | Ensemble:
+    """Run the circuit once, to ask for several results.
 
-    Arguments and errors as for `expval`.
+    Arguments and errors as for `expval`. A circuit with measurements, resets or classical control
+    gives an Ensemble: the states of all its branches.
 
     Example:
         >>> state = run(Circuit(2).h(0).cx(0, 1))
         >>> [round(x, 3) for x in state.probabilities().tolist()], state.entropy([0]).item()
         ([0.5, 0.0, 0.0, 0.5], 1.0)
     """
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options)
     call = prepare(circuit, weights, inputs, **options)
     psi = call.state()
     return State(psi if call.batched else psi[0])
+
+
+def _pure(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State:
+    """The state, where results need a pure one."""
+    found = run(circuit, weights, inputs, **options)
+    if not isinstance(found, State):
+        raise UsageError(
+            "a circuit with measurements or resets ends in no pure state: take expval, "
+            "probabilities, reduced_density_matrix, or the states of run(circuit)"
+        )
+    return found
 
 
 def state(
@@ -106,7 +131,7 @@ def state(
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    return run(circuit, weights, inputs, **options).amplitudes
+    return _pure(circuit, weights, inputs, options).amplitudes
 
 
 def variance(
@@ -117,7 +142,7 @@ def variance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Variances of observables, real [batch, observables]: see `expval` and `State.variance`."""
-    return run(circuit, weights, inputs, **options).variance(observables)
+    return _pure(circuit, weights, inputs, options).variance(observables)
 
 
 def covariance(
@@ -128,7 +153,7 @@ def covariance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`."""
-    return run(circuit, weights, inputs, **options).covariance(observables)
+    return _pure(circuit, weights, inputs, options).covariance(observables)
 
 
 def probabilities(
@@ -154,8 +179,15 @@ def samples(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
-    found = run(circuit, weights, inputs, **options)
+    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`.
+
+    Of a circuit with measurements, what its classical bits hold at the end; bits that nothing was
+    measured into are 0.
+    """
+    if is_dynamic(circuit):
+        _refuse_qubits(qubits)
+        return dynamic.samples(circuit, shots, weights, inputs, generator, options)
+    found = _pure(circuit, weights, inputs, options)
     return found.samples(shots, qubits, generator=generator)
 
 
@@ -170,9 +202,44 @@ def counts(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> dict[str, int] | list[dict[str, int]]:
-    """How often each bitstring is measured: see `State.counts`."""
-    found = run(circuit, weights, inputs, **options)
+    """How often each bitstring is measured: see `State.counts`.
+
+    Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
+    """
+    if is_dynamic(circuit):
+        _refuse_qubits(qubits)
+        drawn = dynamic.samples(circuit, shots, weights, inputs, generator, options)
+        return counted(drawn, circuit.num_clbits)
+    found = _pure(circuit, weights, inputs, options)
     return found.counts(shots, qubits, generator=generator)
+
+
+def outcome_probabilities(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    clbits: Iterable[int] | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Probabilities of what classical bits hold at the end: real [batch, 2**num_clbits].
+
+    Exact and differentiable: see `Ensemble.outcome_probabilities`; other arguments as for `expval`.
+
+    Example:
+        >>> flipped = Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0)).measure(0, 1)
+        >>> [round(p, 3) for p in outcome_probabilities(flipped).tolist()]
+        [0.5, 0.5, 0.0, 0.0]
+    """
+    return dynamic.ensemble(circuit, weights, inputs, options).outcome_probabilities(clbits)
+
+
+def _refuse_qubits(qubits: Iterable[int] | None) -> None:
+    if qubits is not None:
+        raise UsageError(
+            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
+            "measure them into bits"
+        )
 
 
 def reduced_density_matrix(
@@ -207,7 +274,7 @@ def entropy(
     **options: Unpack[Options],
 ) -> Tensor:
     """Entanglement entropy of some qubits with the others, real [batch]: see `State.entropy`."""
-    return run(circuit, weights, inputs, **options).entropy(qubits, base)
+    return _pure(circuit, weights, inputs, options).entropy(qubits, base)
 
 
 def fidelity(
@@ -218,4 +285,4 @@ def fidelity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Fidelity of the circuit's state with another one, real [batch]: see `State.fidelity`."""
-    return run(circuit, weights, inputs, **options).fidelity(target)
+    return _pure(circuit, weights, inputs, options).fidelity(target)

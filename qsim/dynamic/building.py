@@ -83,9 +83,9 @@ class DynamicBuilding:
             UsageError: for a condition that is none, and circuits that do not fit.
 
         Example:
-            >>> Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0))
-            Circuit(1 qubit, 0 weights, 0 inputs, 1 classical bit: h 0; measure(c[0]) 0; \
-if_else(c[0] {1: x 0}) 0)
+            >>> once = Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0))
+            >>> print(once.operations[-1])
+            if_else(c[0] {1: x 0}) 0
         """
         return self._controlled(if_else(condition, then, otherwise), qubits)
 

@@ -55,7 +55,7 @@ class Control(Instruction):
     Attributes:
         name: "if_else", "switch_case" or "while_loop".
         reads: the bits, the lowest one first.
-        cases: the bodies and their values; where cases share a value, the first one counts.
+        cases: the bodies and their values, which no two share.
         rounds: how often it does this at most; it ends when no case fits.
     """
 
@@ -136,7 +136,11 @@ def switch_case(bits: Bits, cases: Mapping[Any, Circuit], default: Circuit | Non
     if not isinstance(cases, Mapping) or not cases:
         raise UsageError(f"the cases of a switch are {{value: circuit, ...}}, not {cases!r}")
     found = [(_values(value, len(reads)), body) for value, body in cases.items()]
-    return _control("switch_case", reads, found + ([(None, default)] if default is not None else []))
+    if len(frozenset().union(*[values for values, _ in found])) < sum(len(v) for v, _ in found):
+        raise UsageError(f"the cases of a switch share a value: {list(cases)}")
+    return _control(
+        "switch_case", reads, found + ([(None, default)] if default is not None else [])
+    )
 
 
 def while_loop(condition: Condition, body: Circuit, most: int) -> Control:
@@ -177,18 +181,19 @@ def _checked(condition: Any) -> tuple[tuple[int, ...], frozenset[int]]:
 
 def _bits(bits: Any) -> tuple[int, ...]:
     given = tuple(bits) if isinstance(bits, Iterable) else (bits,)
-    found = tuple([whole(bit) for bit in given])
-    if not found or None in found or min(found) < 0 or len(set(found)) < len(found):  # type: ignore[type-var]
+    found = [bit for bit in map(whole, given) if bit is not None and bit >= 0]
+    if not given or len(set(found)) != len(given):
         raise UsageError(f"a condition reads a classical bit or different ones, not {bits!r}")
-    return found  # type: ignore[return-value]
+    return tuple(found)
 
 
 def _values(values: Any, count: int) -> frozenset[int]:
     given = list(values) if isinstance(values, Collection) else [values]
-    found = [int(v) if isinstance(v, bool) else whole(v) for v in given]
-    if not found or any(v is None or not 0 <= v < 1 << count for v in found):
+    numbers = [int(v) if isinstance(v, bool) else whole(v) for v in given]
+    found = [v for v in numbers if v is not None and 0 <= v < 1 << count]
+    if not given or len(found) != len(given):
         raise UsageError(
             f"{count} classical bit{'s' if count > 1 else ''} hold a number from 0 to "
             f"{(1 << count) - 1}, never {values!r}"
         )
-    return frozenset(found)  # type: ignore[arg-type]
+    return frozenset(found)
