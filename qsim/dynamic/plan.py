@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit, Operation
@@ -43,7 +44,8 @@ class Deferred:
         return tuple(self.clbits)
 
     def recorded(self, bits: Tensor, outcomes: Tensor) -> Tensor:
-        """Classical bits, packed int64, with outcomes put into them."""
+        """Classical bits, packed int64, with outcomes put into them; broadcasts."""
+        bits, outcomes = torch.broadcast_tensors(bits, outcomes)
         for k, places in enumerate(self.clbits.values()):
             for place in places:
                 bits = bits & ~(1 << place) | (outcomes >> k & 1) << place
