@@ -11,6 +11,8 @@ import torch
 from qsim.circuit import Angle, Circuit, Operation, Symbol
 from qsim.errors import UsageError, need
 from qsim.gates import Gate, fill
+from qsim.instructions import Instruction
+from qsim.interop.control_flow import InstructionWriter
 from qsim.parameters import Atom, Constant, Function, Named, derived, evaluate
 
 if TYPE_CHECKING:
@@ -36,10 +38,19 @@ def to_qiskit(circuit: Circuit) -> QuantumCircuit:
         "input": parts.ParameterVector("x", circuit.num_inputs),
         **{f"named {name}": parts.Parameter(name) for name in circuit.parameters},
     }
-    converted = qiskit.QuantumCircuit(circuit.num_qubits)
-    for operation in circuit.gates:
-        _append(converted, operation, symbols)
+    bits = [parts.ClassicalRegister(circuit.num_clbits, "c")] if circuit.num_clbits else []
+    converted = qiskit.QuantumCircuit(parts.QuantumRegister(circuit.num_qubits, "q"), *bits)
+    _append_all(converted, circuit, symbols)
     return converted
+
+
+def _append_all(converted: QuantumCircuit, circuit: Circuit, symbols: dict[str, Any]) -> None:
+    writer = InstructionWriter(converted, lambda block, body: _append_all(block, body, symbols))
+    for operation in circuit.operations:
+        if isinstance(operation.gate, Instruction):
+            writer.append(operation)
+        else:
+            _append(converted, operation, symbols)
 
 
 def _append(converted: QuantumCircuit, operation: Operation[Gate], symbols: dict[str, Any]) -> None:
