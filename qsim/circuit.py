@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from qsim.building import Building
@@ -110,11 +111,7 @@ class Circuit(Building, DynamicBuilding):
                 )
         self._operations: list[Operation[Gate | Instruction]] = []
         self._instructions = 0
-        self._declared = {
-            "weight": num_weights,
-            "input": num_inputs,
-            "classical bit": num_clbits,
-        }
+        self._declared = {"weight": num_weights, "input": num_inputs, "clbit": num_clbits}
         self._used = dict.fromkeys(self._declared, 0)
         self._expressions: dict[Expression, None] = {}
         self._names: set[str] = set()
@@ -158,11 +155,21 @@ class Circuit(Building, DynamicBuilding):
 
     @property
     def num_clbits(self) -> int:
-        return self._size("classical bit")
+        return self._size("clbit")
 
     def _size(self, source: str) -> int:
         declared = self._declared[source]
         return self._used[source] if declared is None else declared
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """The sizes that were declared, as arguments of a circuit, such as num_weights."""
+        return {f"num_{k}s": size for k, size in self._declared.items() if size is not None}
+
+    @property
+    def registers(self) -> Mapping[str, Register]:
+        """The registers by name."""
+        return MappingProxyType(self._registers)
 
     @property
     def expressions(self) -> Iterable[Expression]:
@@ -176,22 +183,29 @@ class Circuit(Building, DynamicBuilding):
 
     # --- Building ---------------------------------------------------------------------------------
 
-    def register(self, name: str, size: int) -> Register:
-        """The next `size` qubits that are in no register yet, under a name.
+    def register(self, name: str, size: int | Iterable[int]) -> Register:
+        """Give qubits a name: the next `size` that are in no register yet, or the ones listed.
 
         Raises:
-            UsageError: if they are not left, or the name is taken.
+            UsageError: if they are not left or not there, or the name is taken.
         """
-        first = sum(map(len, self._registers.values()))
-        count = whole(size)
         if name in self._registers:
             raise UsageError(f"there is a register {name!r} already: take another name")
-        if count is None or not 1 <= count <= self.num_qubits - first:
+        count = whole(size)
+        taken = {q for register in self._registers.values() for q in register}
+        left = range(max(taken, default=-1) + 1, self.num_qubits)
+        if isinstance(size, Iterable):
+            qubits = tuple(size)
+            fits = self._are_places(qubits)
+        else:
+            qubits = tuple(left[:count])
+            fits = count is not None and 1 <= count <= len(left)
+        if not fits:
             raise UsageError(
                 f"register {name!r} of {size!r} qubits does not fit: "
-                f"{self.num_qubits - first} of {self.num_qubits} qubits are left"
+                f"{len(left)} of {self.num_qubits} qubits are left"
             )
-        self._registers[name] = Register(name, tuple(range(first, first + count)))
+        self._registers[name] = Register(name, qubits)
         return self._registers[name]
 
     def append(
@@ -239,9 +253,9 @@ class Circuit(Building, DynamicBuilding):
     def _admit(self, instruction: Instruction) -> None:
         """Take the classical bits of an instruction, and what its bodies read, into account."""
         for bit in instruction.clbits:
-            self._check_declared("classical bit", bit, instruction.name)
+            self._check_declared("clbit", bit, instruction.name)
         used = [bit + 1 for bit in instruction.clbits]
-        self._used["classical bit"] = max([self._used["classical bit"], *used])
+        self._used["clbit"] = max([self._used["clbit"], *used])
         for body in instruction.bodies:
             self._take_symbols(body, f"the body of {instruction.name}")
         self._instructions += 1
@@ -341,9 +355,12 @@ class Circuit(Building, DynamicBuilding):
         self._expressions.update(other._expressions)
         self._names |= other._names
 
-    def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
+    def _are_places(self, where: tuple[Any, ...]) -> bool:
         right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
-        if len(where) != other.num_qubits or not all(right) or len(set(where)) != len(where):
+        return all(right) and len(set(where)) == len(where)
+
+    def _check_places(self, other: Circuit, where: tuple[Any, ...]) -> None:
+        if len(where) != other.num_qubits or not self._are_places(where):
             raise UsageError(
                 f"a circuit of {other.num_qubits} qubits goes onto as many different qubits from "
                 f"0 to {self.num_qubits - 1}, not {where}"

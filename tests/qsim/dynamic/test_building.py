@@ -118,11 +118,11 @@ ONE = Circuit(1).x(0)
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a bit beyond those declared": (
         lambda: Circuit(1, num_clbits=1).measure(0, 1),
-        "measure uses classical bit 1, but the circuit was declared with 1 classical bits",
+        "measure uses clbit 1, but the circuit was declared with 1 clbits",
     ),
     "a body beyond the bits declared": (
         lambda: Circuit(1, num_clbits=1).measure(0).if_test((0, 1), Circuit(1).measure(0, 1)),
-        "if_else uses classical bit 1",
+        "if_else uses clbit 1",
     ),
     "a body beyond the weights declared": (
         lambda: Circuit(1, 1).measure(0).if_test((0, 1), Circuit(1).rx(Weight(1), 0)),

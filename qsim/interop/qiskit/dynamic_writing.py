@@ -11,11 +11,10 @@ from qsim.circuit import Circuit, Operation
 from qsim.dynamic.instructions import RESET, Case, Control, Measure
 from qsim.errors import UsageError, need
 from qsim.instructions import Instruction
+from qsim.interop.qiskit.angles import PURPOSE
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
-
-_PURPOSE = "converting to Qiskit"
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,7 @@ class InstructionWriter:
         else:
             self._append_ifs(control.reads, control.cases, qubits)
 
-    def _append_ifs(
-        self, reads: tuple[int, ...], cases: Sequence[Case], qubits: list[Any]
-    ) -> None:
+    def _append_ifs(self, reads: tuple[int, ...], cases: Sequence[Case], qubits: list[Any]) -> None:
         """One case after another, each in the else of the one before."""
         first, *others = cases
         assert first.values is not None
@@ -78,7 +75,7 @@ class InstructionWriter:
         self.converted.append(made, qubits, self.converted.clbits)
 
     def _block(self, qubits: list[Any]) -> QuantumCircuit:
-        qiskit = need("qiskit", extra="ibm", purpose=_PURPOSE)
+        qiskit = need("qiskit", extra="ibm", purpose=PURPOSE)
         return qiskit.QuantumCircuit(qubits, *self.converted.cregs)
 
     def _body(self, body: Circuit, qubits: list[Any]) -> QuantumCircuit:
@@ -95,7 +92,7 @@ class InstructionWriter:
 
 
 def _flow() -> Any:
-    return need("qiskit.circuit", extra="ibm", purpose=_PURPOSE)
+    return need("qiskit.circuit", extra="ibm", purpose=PURPOSE)
 
 
 def _label(case: Case) -> Any:
@@ -106,7 +103,7 @@ def _condition(bits: Sequence[Any], values: frozenset[int]) -> Any:
     """That the bits hold one of the values, as Qiskit says it."""
     if len(bits) == len(values) == 1:
         return (bits[0], *values)
-    expr = need("qiskit.circuit.classical.expr", extra="ibm", purpose=_PURPOSE)
+    expr = need("qiskit.circuit.classical.expr", extra="ibm", purpose=PURPOSE)
 
     def holds(value: int) -> Any:
         literals = [
