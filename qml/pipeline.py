@@ -27,12 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from compile import Compiled, Device, compile, run
-from qml.files import damaged
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset, load_preset
 from qml.progress import Reporter
-from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage
+from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.scoring import SubCircuitScore
 from qml.search import EvolutionarySearch
 from qml.serialization import circuit_from_json

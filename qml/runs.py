@@ -14,7 +14,7 @@ Layout of a run folder (format 1)::
     report.html                   the report
     run.lock                      held by the process that works on the folder
 
-Every file is written in one step (`qml.files`). A checkpoint carries its JSON state in the header
+Every file is written in one step (`qsim.files`). A checkpoint carries its JSON state in the header
 of its safetensors file, so the two cannot disagree.
 """
 
@@ -36,8 +36,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from qml.files import damaged, reason, unwritable, write_atomically
+from qsim import files
 from qsim.errors import UsageError
+from qsim.files import reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
 FORMAT_VERSION = 1
@@ -313,3 +314,8 @@ def _make_empty_folder(path: Path) -> None:
 
 def _checkpoint(stage: str) -> str:
     return f"checkpoints/{stage}.safetensors"
+
+
+def damaged(path: Path, why: str) -> UsageError:
+    """The sentence for a file of a run whose content is not what was once written there."""
+    return files.damaged(path, why, "start a new run in another folder")
