@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from qsim.building import Building
+from qsim.deriving import Deriving
 from qsim.dynamic.building import DynamicBuilding
 from qsim.errors import UsageError, need
-from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
+from qsim.gates import ALIASES, GATES, Gate, find_gate
 from qsim.instructions import Instruction
+from qsim.operations import Operation, Register
 from qsim.parameters import (
     Angle,
-    Atom,
     Expression,
     Input,
     Symbol,
     Weight,
     as_angle,
-    check_names,
     names_of,
-    substitute,
     symbols_of,
     whole,
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weight"]
 
@@ -37,42 +35,7 @@ __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weig
 Kept = TypeVar("Kept")
 
 
-Acting = TypeVar("Acting", bound=Gate | Instruction, covariant=True)
-
-
-class Operation(NamedTuple, Generic[Acting]):
-    """A gate, or what else happens, on qubits with its angles."""
-
-    gate: Acting
-    qubits: tuple[int, ...]
-    params: tuple[Angle, ...]
-
-    def __str__(self) -> str:
-        angles = ", ".join(f"{p:.4g}" if isinstance(p, float) else str(p) for p in self.params)
-        name = self.gate.name if isinstance(self.gate, Gate) else str(self.gate)
-        return f"{name}{f'({angles})' if angles else ''} {','.join(map(str, self.qubits))}"
-
-
-@dataclass(frozen=True)
-class Register(Sequence[int]):
-    """Qubits of a circuit under a name: a sequence of their numbers, which slices give lists of."""
-
-    name: str
-    qubits: tuple[int, ...]
-
-    @overload
-    def __getitem__(self, position: int) -> int: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[int]: ...
-    def __getitem__(self, position: int | slice) -> int | list[int]:
-        found = self.qubits[position]
-        return list(found) if isinstance(found, tuple) else found
-
-    def __len__(self) -> int:
-        return len(self.qubits)
-
-
-class Circuit(Building, DynamicBuilding):
+class Circuit(Building, DynamicBuilding, Deriving):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
@@ -386,85 +349,10 @@ class Circuit(Building, DynamicBuilding):
 
     __copy__ = copy
 
-    def inverse(self) -> Circuit:
-        """The circuit that undoes this one, which has gates alone."""
-        undone = self._empty()
-        for gate, qubits, params in reversed(self.gates):
-            for step, where, angles in gate.undone:
-                undone.append(step, [qubits[q] for q in where], fill(angles, params))
-        return undone
-
-    def control(self, count: int = 1, ctrl_state: int | str | None = None) -> Circuit:
-        """This circuit, which has gates alone, under controls, with its global phase.
-
-        The controls are the first `count` qubits of the result; qubit q of this circuit becomes
-        qubit q + count, as for gates. `ctrl_state` as for `controlled`.
-        """
-        result = self._empty(self.num_qubits + (count if isinstance(count, int) else 0))
-        controls = range(count)
-        for gate, qubits, params in self.gates:
-            where = [q + count for q in qubits]
-            if gate.name == "barrier":
-                result.append(gate, where)
-            else:
-                result.append(controlled(gate, count, ctrl_state), [*controls, *where], params)
-        return result
-
-    def repeat(self, times: int) -> Circuit:
-        """This circuit `times` times in a row, 0 or more."""
-        count = whole(times)
-        if count is None or count < 0:
-            raise UsageError(f"a circuit is repeated 0 times or more, not {times!r}")
-        result = self._empty()
-        result.compose(self)
-        result._operations *= count
-        result._instructions *= count
-        return result
-
-    def power(self, exponent: int) -> Circuit:
-        """This circuit to a whole power: repeated, and inverted if it is negative."""
-        count = whole(exponent)
-        if count is None:
-            raise UsageError(
-                f"the power of a circuit is a whole number, not {exponent!r}: "
-                "for roots take the matrix of the circuit to that power as a unitary"
-            )
-        return self.repeat(count) if count >= 0 else self.inverse().repeat(-count)
-
     def _empty(self, num_qubits: int | None = None) -> Circuit:
         empty = Circuit(num_qubits or self.num_qubits, *self._declared.values())
         empty._registers = dict(self._registers) if num_qubits is None else {}
         return empty
-
-    # --- Values -----------------------------------------------------------------------------------
-
-    def bind(self, weights: Tensor | None = None, inputs: Tensor | None = None) -> Circuit:
-        """A copy with weights [num_weights], inputs [num_inputs] or both replaced by numbers."""
-        values = {
-            source: _numbers(source, tensor, self._size(source))
-            for source, tensor in (("weight", weights), ("input", inputs))
-            if tensor is not None
-        }
-
-        def number(atom: Atom) -> float | None:
-            known = isinstance(atom, Symbol) and atom.source in values
-            return values[atom.source][atom.index] if known else None  # type: ignore[union-attr]
-
-        kept = {k: None if k in values else size for k, size in self._declared.items()}
-        return self._rewritten(Circuit(self.num_qubits, *kept.values()), number)
-
-    def assign(self, values: Mapping[str, Any]) -> Circuit:
-        """A copy with named parameters replaced by numbers, tensors or other angles.
-
-        Args:
-            values: by name; names that are left out stay parameters.
-
-        Raises:
-            UsageError: for a name that the circuit does not have, or a value that is no angle.
-        """
-        check_names(self, values)
-        angles = {name: as_angle(v, f"parameter {name}") for name, v in values.items()}
-        return self._rewritten(self._empty(), lambda atom: angles.get(getattr(atom, "name", "")))
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What `make` made under this key, until a gate is added."""
@@ -472,22 +360,6 @@ class Circuit(Building, DynamicBuilding):
             self._kept[key] = make()
         found: Kept = self._kept[key]
         return found
-
-    def replaced(self, symbols: Mapping[Angle, Angle]) -> Circuit:
-        """A copy in which these angles stand for the others, with weights and inputs for them."""
-        result = Circuit(self.num_qubits)
-        for gate, qubits, params in self._operations:
-            acting = _inside(gate, lambda body: body.replaced(symbols))
-            result.append(acting, qubits, [symbols.get(p, p) for p in params])
-        for source in self._declared:
-            result._declared[source] = max(self._size(source), result._used[source])
-        return result
-
-    def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
-        for gate, qubits, params in self._operations:
-            acting = _inside(gate, lambda body: body._rewritten(Circuit(body.num_qubits), lookup))
-            empty.append(acting, qubits, [substitute(p, lookup) for p in params])
-        return empty
 
     # --- Looking at it ----------------------------------------------------------------------------
 
@@ -558,22 +430,6 @@ class Circuit(Building, DynamicBuilding):
         shown = "; ".join(map(str, self._operations[:12]))
         more = len(self._operations) - 12
         return f"Circuit({sizes}: {shown}{f'; ... {more} more' if more > 0 else ''})"
-
-
-def _inside(gate: Gate | Instruction, change: Callable[[Circuit], Circuit]) -> Gate | Instruction:
-    """The same, with the circuits changed that it may run."""
-    return gate.with_bodies(change) if isinstance(gate, Instruction) else gate
-
-
-def _numbers(source: str, tensor: Tensor, size: int) -> list[float]:
-    if not hasattr(tensor, "dim"):
-        raise UsageError(f"binding takes {source}s as a tensor, not {tensor!r}")
-    if tensor.dim() != 1 or len(tensor) != size:
-        raise UsageError(
-            f"binding takes {source}s of shape [{size}], not {list(tensor.shape)}: "
-            "bind one sample at a time"
-        )
-    return [float(value) for value in tensor.detach().cpu().tolist()]
 
 
 def _method(gate: Gate) -> Callable[..., Circuit]:

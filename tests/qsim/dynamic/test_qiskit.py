@@ -83,7 +83,7 @@ def written_in_qiskit() -> QuantumCircuit:
     )
     c, d = circuit.cregs
     circuit.h([0, 1])
-    circuit.measure([0, 1], c)
+    circuit.measure([0, 1, 2, 0], [*c, *d])
     with circuit.if_test((c, 2)) as otherwise:
         circuit.rx(0.8, 2)
         with circuit.if_test(expr.less(d, 1)):
