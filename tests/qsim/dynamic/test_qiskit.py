@@ -150,6 +150,8 @@ def flip(circuit: QuantumCircuit, number: int) -> None:
         (lambda c: expr.bit_or(c, 1), [1, 1, 3, 3]),
         (lambda c: expr.add(c, 3), [3, 0, 1, 2]),
         (lambda c: expr.shift_left(c, 1), [0, 2, 0, 2]),
+        (lambda c: expr.cast(expr.less(c, 2), types.Uint(2)), [1, 1, 0, 0]),
+        (lambda c: expr.cast(expr.greater_equal(c, 2), types.Uint(2)), [0, 0, 1, 1]),
         (lambda c: expr.cast(expr.equal(c, 2), types.Uint(2)), [0, 0, 1, 0]),
         (lambda c: expr.cast(expr.index(c, 1), types.Uint(2)), [0, 0, 1, 1]),
         (lambda c: expr.cast(expr.not_equal(c, c), types.Uint(2)), [0, 0, 0, 0]),
