@@ -34,7 +34,6 @@ from qml.progress import Reporter
 from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.scoring import SubCircuitScore
 from qml.search import EvolutionarySearch
-from qml.serialization import circuit_from_json
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task, load_task
@@ -190,7 +189,7 @@ class Job:
         if self.folder.stage(f"device-{name}") is not None:
             return
         stage = Stage(self.folder, f"device-{name}")
-        circuit = circuit_from_json(self.folder.read_json(f"circuits/{name}.json"))
+        circuit = Circuit.from_dict(self.folder.read_json(f"circuits/{name}.json"))
         compiled = compile(circuit, self.device, layout=layout, seed=self.config.seed)
         self.folder.write_text(f"circuits/{name}.compiled.qasm", compiled.to_openqasm3())
         title = f"{CIRCUITS[name]} on {self.config.device}"

@@ -1,6 +1,6 @@
 """Run folders: what a run of the main job keeps on disk, written so that a kill never damages it.
 
-Layout of a run folder (format 1)::
+Layout of a run folder (format 2)::
 
     run.json                      format, version, created, config, seeds, versions of the packages
     calibration.json              ``Device.calibration()`` at the start of the run
@@ -41,7 +41,7 @@ from qsim.errors import UsageError
 from qsim.files import reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 TITLES = {
     "baseline": "Training the baseline",

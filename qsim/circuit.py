@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from qsim.building import Building
+from qsim.conversions import Conversions
 from qsim.deriving import Deriving
 from qsim.dynamic.building import DynamicBuilding
 from qsim.errors import UsageError, need
@@ -35,7 +36,7 @@ __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weig
 Kept = TypeVar("Kept")
 
 
-class Circuit(Building, DynamicBuilding, Deriving):
+class Circuit(Building, DynamicBuilding, Deriving, Conversions):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every

@@ -15,7 +15,7 @@ from qsim.errors import UsageError
 from qsim.families import MAX_UNITARY, gray_rotations, walsh_hadamard
 from qsim.gates import GATES, Gate, find_gate
 from qsim.observables import PauliString
-from qsim.parameters import Angle, as_angle, derived, whole
+from qsim.parameters import FUNCTIONS, Angle, as_angle, derived, whole
 
 Terms: TypeAlias = Sequence[tuple[Any, PauliString]]
 
@@ -189,6 +189,9 @@ def _euler_gamma(vx: Tensor, vy: Tensor, vz: Tensor) -> Tensor:
 def _euler_beta(vx: Tensor, vy: Tensor, vz: Tensor) -> Tensor:
     w, x, y, z = _quaternion(vx, vy, vz)
     return 2 * torch.atan2(torch.hypot(x, y), torch.hypot(w, z))
+
+
+FUNCTIONS.update({f.__name__: f for f in (_euler_alpha, _euler_beta, _euler_gamma)})
 
 
 # --- Fourier transform ----------------------------------------------------------------------------

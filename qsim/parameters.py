@@ -134,6 +134,15 @@ class Function:
         return f"{self.function.__name__.strip('_')}({shown})"
 
 
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    function.__name__: function
+    for function in (
+        *(torch.sin, torch.cos, torch.tan, torch.asin, torch.acos, torch.atan),
+        *(torch.exp, torch.log, torch.pow, torch.abs, torch.sign),
+    )
+}
+"""Functions of angles by the names that files and converters know."""
+
 Atom: TypeAlias = "Symbol | Named | Constant | Function"
 Term: TypeAlias = tuple[float, tuple[Atom, ...]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -118,6 +119,25 @@ class State:
 
     def _shaped(self, result: Tensor) -> Tensor:
         return result if self.amplitudes.dim() == 2 else result[0]
+
+    # --- Files ------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state as safetensors, in one step and exactly: see `qsim.serialization`."""
+        from qsim.serialization import save_state
+
+        return save_state(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> State:
+        """Read a state that `save` wrote.
+
+        Raises:
+            UsageError: for a file that is missing, damaged, or of a newer version.
+        """
+        from qsim.serialization import load_state
+
+        return load_state(path)
 
     # --- Observables ------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Weights and inputs are elements of the parameter vectors "w" and "x"; other para
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from qsim.circuit import Circuit
 from qsim.errors import UsageError, need
 from qsim.parameters import (
+    FUNCTIONS,
     Angle,
     Atom,
     Constant,
@@ -30,26 +30,8 @@ from qsim.parameters import (
 
 PURPOSE = "converting to Qiskit"
 _VECTORS = {"w": Weight, "x": Input}
-_METHODS: dict[Callable[..., Any], str] = {
-    torch.sin: "sin",
-    torch.cos: "cos",
-    torch.tan: "tan",
-    torch.asin: "arcsin",
-    torch.acos: "arccos",
-    torch.atan: "arctan",
-    torch.exp: "exp",
-    torch.log: "log",
-    torch.abs: "abs",
-    torch.sign: "sign",
-    torch.pow: "__pow__",
-}
-_SYMPY = {
-    **{name: getattr(torch, name) for name in ("sin", "cos", "tan", "asin", "acos", "atan")},
-    "exp": torch.exp,
-    "log": torch.log,
-    "Abs": torch.abs,
-    "sign": torch.sign,
-}
+_METHODS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "pow": "__pow__"}
+_SYMPY = {**FUNCTIONS, "Abs": torch.abs}
 
 
 def parameters_of(circuit: Circuit) -> dict[str, Any]:
@@ -82,8 +64,10 @@ def write_angle(param: Angle, symbols: dict[str, Any]) -> Any:
             arguments = [write_angle(a, symbols) for a in atom.arguments]
             if all(isinstance(a, float) for a in arguments):
                 return derived(atom.function, *arguments)
-            if atom.function in _METHODS and not isinstance(arguments[0], float):
-                return getattr(arguments[0], _METHODS[atom.function])(*arguments[1:])
+            name = atom.function.__name__
+            method = getattr(arguments[0], _METHODS.get(name, name), None)
+            if method is not None and not isinstance(arguments[0], float):
+                return method(*arguments[1:])
         raise UsageError(
             f"Qiskit has no angle like {atom}: bind weights, inputs and parameters to numbers first"
         )
