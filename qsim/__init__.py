@@ -1,4 +1,4 @@
-"""qsim: a statevector simulator for training circuits, on PyTorch tensors."""
+"""qsim: a simulator for training circuits, pure or noisy, on PyTorch tensors."""
 
 from qsim.circuit import Circuit, Operation, Register
 from qsim.dynamic.ensemble import Ensemble
@@ -7,6 +7,7 @@ from qsim.errors import UsageError
 from qsim.execute import (
     counts,
     covariance,
+    density_matrix,
     entropy,
     expval,
     fidelity,
@@ -26,12 +27,16 @@ from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
 from qsim.instructions import Instruction
 from qsim.library import qft, random_circuit, state_preparation
+from qsim.noise import channels
+from qsim.noise.channels import Channel
+from qsim.noise.model import NoiseModel
 from qsim.observables import PauliString, PauliSum
 from qsim.parameters import Expression, Input, Parameter, Symbol, Weight
 from qsim.results import State
 
 __all__ = [
     "GATES",
+    "Channel",
     "Circuit",
     "Control",
     "Ensemble",
@@ -40,6 +45,7 @@ __all__ = [
     "Input",
     "Instruction",
     "Measure",
+    "NoiseModel",
     "Operation",
     "Parameter",
     "PauliString",
@@ -50,8 +56,10 @@ __all__ = [
     "Symbol",
     "UsageError",
     "Weight",
+    "channels",
     "counts",
     "covariance",
+    "density_matrix",
     "entropy",
     "expval",
     "fidelity",

@@ -16,10 +16,10 @@ from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
-from qsim.observables import Observables, check_observables
+from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, check_generator, check_shots
+from qsim.sampling import Generator, check_generator, check_shots, measure
 
 
 @untraced
@@ -46,7 +46,9 @@ def expval(
         generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
         gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
             `qsim.gradients.rules`; with shots any but "adjoint".
-        options: values, initial_state, engine, dtype; see `qsim.prepare.Options`.
+        options: values, initial_state, engine, dtype, noise, method; see `qsim.prepare.Options`.
+            With noise, a string's value is what a device would estimate: its qubits are turned to
+            Z and read with their readout errors.
 
     Returns:
         real [batch, observables], or [observables] if nothing has a batch dimension;
@@ -164,8 +166,41 @@ def probabilities(
     qubits: Iterable[int] | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Probabilities of basis states, of all or some qubits: see `State.probabilities`."""
-    return run(circuit, weights, inputs, **options).probabilities(qubits)
+    """Probabilities of what is read from all or some qubits: see `State.probabilities`.
+
+    With `noise`, of what is read with its readout errors.
+    """
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options).probabilities(qubits)
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.probabilities(_qubits(circuit, qubits))
+    return found if call.batched else found[0]
+
+
+def density_matrix(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Density matrices after the circuit, with its channels and `noise` but not read out.
+
+    Arguments and errors as for `expval`.
+
+    Returns:
+        complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
+    """
+    if is_dynamic(circuit):
+        every = range(circuit.num_qubits)
+        return dynamic.ensemble(circuit, weights, inputs, options).reduced_density_matrix(every)
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.density_matrix()
+    return found if call.batched else found[0]
+
+
+def _qubits(circuit: Circuit, qubits: Iterable[int] | None) -> tuple[int, ...]:
+    every = range(circuit.num_qubits)
+    return tuple(every) if qubits is None else check_qubits(qubits, circuit.num_qubits)
 
 
 @torch.no_grad()
@@ -187,8 +222,9 @@ def samples(
     if is_dynamic(circuit):
         _refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
-    found = _pure(circuit, weights, inputs, options)
-    return found.samples(shots, qubits, generator=generator)
+    call = prepare(circuit, weights, inputs, **options)
+    found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
+    return found if call.batched else found[0]
 
 
 @torch.no_grad()
@@ -206,12 +242,9 @@ def counts(
 
     Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
     """
-    if is_dynamic(circuit):
-        _refuse_qubits(qubits)
-        drawn = dynamic.samples(circuit, shots, weights, inputs, generator, options)
-        return counted(drawn, circuit.num_clbits)
-    found = _pure(circuit, weights, inputs, options)
-    return found.counts(shots, qubits, generator=generator)
+    where = None if is_dynamic(circuit) and qubits is None else _qubits(circuit, qubits)
+    drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
+    return counted(drawn, circuit.num_clbits if where is None else len(where))
 
 
 def outcome_probabilities(

@@ -120,7 +120,7 @@ def _group_overlaps(group: XGroup, bra: Tensor, ket: Tensor) -> Tensor:
     product = flipped(bra, group.x_mask).conj() * ket
     n = _num_qubits(ket)
     if len(group.z_masks) > n:
-        sums = _walsh_hadamard(product)[:, group.z_masks.to(ket.device)]
+        sums = walsh_hadamard(product)[:, group.z_masks.to(ket.device)]
     else:
         sums = torch.stack(
             [(product * signs(z, n, product)).sum(1) for z in group.z_masks.tolist()], 1
@@ -134,7 +134,7 @@ def _apply_group(group: XGroup, coefficients: Tensor, psi: Tensor) -> Tensor:
     weighted = chosen * group.phases.to(psi)  # [strings] or [batch, strings]
     if len(group.z_masks) > n:
         empty = weighted.new_zeros([*weighted.shape[:-1], 2**n])
-        factors = _walsh_hadamard(empty.index_add(-1, group.z_masks.to(psi.device), weighted))
+        factors = walsh_hadamard(empty.index_add(-1, group.z_masks.to(psi.device), weighted))
     else:
         parts = [
             weighted[..., k, None] * signs(z, n, weighted)
@@ -172,7 +172,7 @@ def signs(mask: int, num_qubits: int, like: Tensor) -> Tensor:
     return found
 
 
-def _walsh_hadamard(values: Tensor) -> Tensor:
+def walsh_hadamard(values: Tensor) -> Tensor:
     """sum_b (-1)^(z.b) values[..., b] for every z."""
     shape = values.shape
     for qubit in range(_num_qubits(values)):

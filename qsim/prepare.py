@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from functools import partial
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -13,13 +14,16 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
 from qsim.engines import Engine, select_engine
+from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.memory import check_states
+from qsim.memory import check_bytes, check_states
+from qsim.noise import exact
+from qsim.noise.exact import ExactEngine
+from qsim.noise.model import NoiseModel
 from qsim.observables import Strings
-
-if TYPE_CHECKING:
-    from qsim.results import State
+from qsim.results import State
+from qsim.sampling import Generator, estimate, probabilities_in
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
@@ -35,12 +39,16 @@ class Options(TypedDict, total=False):
             1, or a State; differentiable.
         engine: "auto", "cpu" or "reference".
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
+        noise: a NoiseModel; channels of the circuit itself count without one.
+        method: how noise is simulated: "auto" or "exact".
     """
 
     values: Values | None
     initial_state: Tensor | State | None
     engine: str
     dtype: torch.dtype | None
+    noise: NoiseModel | None
+    method: str
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,59 @@ class Call:
         """Expectation values, real [batch, strings]."""
         return self._run(transforms.Task(self.engine, self.circuit, strings))
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the final states are density matrices."""
+        return isinstance(self.engine, ExactEngine)
+
     def state(self) -> Tensor:
-        """Final states, complex [batch, 2**n]."""
+        """Final states, complex [batch, 2**n].
+
+        Raises:
+            UsageError: if noise leaves no pure state.
+        """
+        if self.noisy:
+            raise UsageError(
+                "noise leaves no pure state, which this needs: take qsim.density_matrix, expval, "
+                "probabilities, samples or counts"
+            )
         return self._run(transforms.Task(self.engine, self.circuit, None))
+
+    def density_matrix(self) -> Tensor:
+        """Final density matrices, complex [batch, 2**n, 2**n].
+
+        Raises:
+            UsageError: if they do not fit into memory.
+        """
+        n = self.circuit.num_qubits
+        size = 2 * self.dtype.itemsize * self.batch * 4**n
+        check_bytes(size, f"the density matrix of {n} qubits, {self.batch} samples,")
+        if self.noisy:
+            return self._run(transforms.Task(self.engine, self.circuit, None))
+        psi = self.state()
+        return psi.unsqueeze(2) * psi.conj().unsqueeze(1)
+
+    def probabilities(self, qubits: tuple[int, ...]) -> Tensor:
+        """Probabilities of what is read from these qubits, real [batch, 2**k]."""
+        if self.noisy:
+            return self._read("Z" * self.circuit.num_qubits, qubits)
+        return State(self.state()).probabilities(qubits)
+
+    def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
+        """Expectation values from shots, real [batch, strings]."""
+        if self.noisy:
+            every = tuple(range(self.circuit.num_qubits))
+            read: Callable[[str], Tensor] = partial(self._read, qubits=every)
+            like = self.weights.new_empty(self.batch, 0)
+        else:
+            psi = self.state()
+            read, like = partial(probabilities_in, psi), psi.real
+        return estimate(strings, read, like, shots, generator)
+
+    def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
+        size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
+        check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
+        return exact.distribution(self.expval(exact.letters_on(basis, qubits)))
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -100,12 +158,15 @@ def prepare(
     initial_state: Tensor | State | None = None,
     engine: str = "auto",
     dtype: torch.dtype | None = None,
+    noise: NoiseModel | None = None,
+    method: str = "auto",
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
-            initial state that is not normalized, states beyond the memory, an unknown engine.
+            initial state that is not normalized, states beyond the memory, an unknown engine or
+            method, or noise that does not fit the circuit.
     """
     given = {"weights": weights, "inputs": inputs}
     sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
@@ -132,7 +193,7 @@ def prepare(
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     call = Call(
         circuit=plain,
-        engine=select_engine(engine, device.type),
+        engine=_with_noise(select_engine(engine, device.type), circuit, noise, method),
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,
@@ -140,10 +201,23 @@ def prepare(
         batched=batched,
     )
     if device.type == "cpu":
-        _check_memory(call)
+        if not call.noisy:
+            _check_memory(call)
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call
+
+
+def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str) -> Engine:
+    """The engine, or the one for noise that runs in the same way."""
+    exact.check_method(method)
+    if noise is None and circuit.is_unitary:
+        return engine
+    if noise is not None:
+        if not isinstance(noise, NoiseModel):
+            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
+        noise.check(circuit)
+    return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:

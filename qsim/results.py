@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,15 @@ from qsim.observables import (
     check_qubits,
 )
 from qsim.paulis import apply_sum, expectations
-from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.sampling import (
+    Generator,
+    check_generator,
+    check_shots,
+    count,
+    estimate,
+    measure,
+    probabilities_in,
+)
 
 
 class Layout(NamedTuple):
@@ -168,7 +176,8 @@ class State:
             return self._shaped(combine(expectations(strings, psi), checked))
         number = check_shots(shots, len(psi) * max(1, len(strings.settings)))
         check_generator(generator, len(psi))
-        found = estimate(strings, psi.detach(), number, generator)
+        fixed = psi.detach()
+        found = estimate(strings, partial(probabilities_in, fixed), fixed.real, number, generator)
         return self._shaped(combine(found, checked))
 
     def variance(self, observables: Observables = None) -> Tensor:
@@ -225,11 +234,8 @@ class State:
         Raises:
             UsageError: for wrong shots, qubits or generators.
         """
-        number = check_shots(shots, len(self._rows))
-        check_generator(generator, len(self._rows))
         found = self.probabilities(qubits)
-        rows = found.reshape(len(self._rows), -1)
-        return self._shaped(draw(rows, uniforms(len(rows), (number,), generator)))
+        return self._shaped(measure(found.reshape(len(self._rows), -1), shots, generator))
 
     def counts(
         self, shots: int, qubits: Iterable[int] | None = None, *, generator: Generator = None

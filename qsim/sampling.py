@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -82,6 +82,17 @@ def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def measure(probabilities: Tensor, shots: Any, generator: Generator) -> Tensor:
+    """Basis states, int64 [rows, shots], from probabilities [rows, 2**k].
+
+    Raises:
+        UsageError: for wrong shots or generators.
+    """
+    number = check_shots(shots, len(probabilities))
+    check_generator(generator, len(probabilities))
+    return draw(probabilities, uniforms(len(probabilities), (number,), generator))
+
+
 def count(drawn: Tensor, num_bits: int) -> dict[str, int]:
     """How often each bitstring occurs in basis states [shots], most frequent first."""
     values, numbers = drawn.unique(return_counts=True)
@@ -89,29 +100,42 @@ def count(drawn: Tensor, num_bits: int) -> dict[str, int]:
     return {f"{value:0{num_bits}b}": number for value, number in pairs}
 
 
-def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) -> Tensor:
-    """Expectation values from shots, real [rows, strings], of states [rows, 2**n].
+def estimate(
+    strings: Strings,
+    distribution: Callable[[str], Tensor],
+    like: Tensor,
+    shots: int,
+    generator: Generator,
+) -> Tensor:
+    """Expectation values from shots, real [rows, strings].
 
     Strings that commute qubit by qubit are measured together; each such set gets all the shots.
+
+    Args:
+        strings: what is measured.
+        distribution: from a basis, a letter for each qubit, to the probabilities of what is read
+            in it, real [rows, 2**n].
+        like: a tensor [rows, ...] with the dtype and device of the result.
+        shots: number of readings of each set.
+        generator: what they are drawn with.
     """
-    found = torch.ones(len(psi), len(strings), dtype=psi.real.dtype, device=psi.device)
-    numbers = uniforms(len(psi), (len(strings.settings), shots), generator)
+    found = like.new_ones(len(like), len(strings))
+    numbers = uniforms(len(like), (len(strings.settings), shots), generator)
     for k, setting in enumerate(strings.settings):
-        turned = _to_basis(psi, setting.basis)
-        drawn = draw(turned.real**2 + turned.imag**2, numbers[:, k])
+        drawn = draw(distribution(setting.basis), numbers[:, k])
         for place, support in zip(setting.indices, setting.supports, strict=True):
             found[:, place] = 1 - 2 * _parity(drawn & support).to(found.dtype).mean(1)
     return found
 
 
-def _to_basis(psi: Tensor, basis: str) -> Tensor:
-    """Turn X and Y of qubits into Z, so that probabilities are those of the basis."""
+def probabilities_in(psi: Tensor, basis: str) -> Tensor:
+    """Probabilities, real [rows, 2**n], when each qubit is measured in its letter of the basis."""
     for qubit, letter in enumerate(reversed(basis)):
         if letter in "XY":
             pairs = psi.reshape(-1, 2, 2**qubit)
             zero, one = pairs[:, 0], pairs[:, 1] * (-1j if letter == "Y" else 1)
             psi = torch.stack([zero + one, zero - one], 1).reshape(psi.shape) * 0.5**0.5
-    return psi
+    return psi.real**2 + psi.imag**2
 
 
 def _parity(bits: Tensor) -> Tensor:

@@ -10,9 +10,11 @@ from torch import Tensor
 from qsim.dynamic.histories import Histories
 from qsim.dynamic.instructions import packed
 from qsim.dynamic.plan import Deferred
+from qsim.engines import density
+from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
-from qsim.observables import Observables, check_observables, check_qubits
+from qsim.observables import Observables, Strings, check_observables, check_qubits
 from qsim.parameters import whole
 from qsim.paulis import expectations
 from qsim.results import combine, gram, layout, split
@@ -28,6 +30,8 @@ class Ensemble:
 
     Attributes:
         states: one for each branch, complex [branches, 2**n]; the squared norm is its probability.
+            With noise, a density matrix [branches, 2**n, 2**n] for each value of the classical bits
+            that occurs; the trace is its probability.
         clbits: classical bits of each branch as a number, int64 [branches].
         sample: sample of the batch that each branch belongs to, int64 [branches].
         num_qubits: number of qubits.
@@ -40,13 +44,15 @@ class Ensemble:
         deferred: Deferred,
         num_clbits: int,
         batch: int | None,
+        errors: ReadoutErrors,
     ) -> None:
-        self.states, self.clbits = branches.psi, branches.bits
+        self.states, self.clbits = branches.states, branches.bits
         self.sample = branches.sample
         self.num_qubits = self.states.shape[1].bit_length() - 1
         self.num_clbits = num_clbits
         self._deferred = deferred
         self._batch = batch
+        self._errors = errors
 
     # --- The quantum state ------------------------------------------------------------------------
 
@@ -61,11 +67,7 @@ class Ensemble:
         """
         checked = check_observables(observables, self.num_qubits)
         strings = layout(checked).strings
-        measured = sum(1 << qubit for qubit in self._deferred.qubits)
-        kept = [not string.x_mask & measured for string in strings]  # X, Y of these average to 0
-        found = expectations(strings, self.states)
-        found = found * torch.tensor(kept, dtype=found.dtype, device=found.device)
-        return self._shaped(combine(self._total(found), checked))
+        return self._shaped(combine(self._total(self._expectations(strings)), checked))
 
     def probabilities(self, qubits: Iterable[int] | None = None) -> Tensor:
         """Probabilities of basis states of qubits: real [batch, 2**n], or [batch, 2**k] of k.
@@ -92,8 +94,9 @@ class Ensemble:
         apart = packed(
             index, [where.index(qubit) for qubit in self._deferred.qubits if qubit in where]
         )
-        found = gram(split(self.states, where)) * (apart[:, None] == apart)
-        return self._shaped(self._total(found))
+        states = self.states
+        found = gram(split(states, where)) if states.dim() == 2 else _traced(states, where)
+        return self._shaped(self._total(found * (apart[:, None] == apart)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:
         """Tr rho^2 of some qubits: real [batch]."""
@@ -141,10 +144,29 @@ class Ensemble:
         drawn = self.samples(shots, generator=generator)
         return counted(drawn, self.num_clbits)
 
+    def _expectations(self, strings: Strings) -> Tensor:
+        """Of each branch, real [branches, strings]."""
+        measured = self._deferred.qubits
+        if self.states.dim() == 3:
+            index = torch.arange(self.states.shape[1], device=self.states.device)
+            apart = packed(index, measured)
+            rho = self.states * (apart[:, None] == apart)
+            return density.expectations(rho, strings, self._errors)
+        mask = sum(1 << qubit for qubit in measured)
+        kept = [not string.x_mask & mask for string in strings]  # X, Y of these average to 0
+        found = expectations(strings, self.states)
+        return found * torch.tensor(kept, dtype=found.dtype, device=found.device)
+
     def _probabilities(self, qubits: tuple[int, ...] | None) -> Tensor:
-        """Of each branch, real [branches, 2**k]."""
-        found = self.states.real**2 + self.states.imag**2
-        return found if qubits is None else split(found, qubits).sum(2)
+        """Of what is read in each branch, real [branches, 2**k]."""
+        pure = self.states.dim() == 2
+        found = (
+            self.states.real**2 + self.states.imag**2
+            if pure
+            else self.states.diagonal(dim1=1, dim2=2).real
+        )
+        where = tuple(range(self.num_qubits)) if qubits is None else qubits
+        return misread(split(found, where).sum(2), where, self._errors)
 
     def _total(self, found: Tensor) -> Tensor:
         """The sum over the branches of each sample: [branches, ...] -> [batch, ...]."""
@@ -159,6 +181,26 @@ class Ensemble:
             f"Ensemble({self.num_qubits} qubits, {self.num_clbits} classical bits, "
             f"{len(self.states)} branches)"
         )
+
+
+def misread(probabilities: Tensor, qubits: tuple[int, ...], errors: ReadoutErrors) -> Tensor:
+    """Probabilities [rows, 2**k] of what is read from qubits with these errors."""
+    for k, qubit in enumerate(qubits):
+        if qubit in errors:
+            p01, p10 = errors[qubit]
+            zero, one = probabilities.unflatten(1, (-1, 2, 2**k)).unbind(2)
+            read = [(1 - p01) * zero + p10 * one, p01 * zero + (1 - p10) * one]
+            probabilities = torch.stack(read, 2).flatten(1)
+    return probabilities
+
+
+def _traced(rho: Tensor, qubits: tuple[int, ...]) -> Tensor:
+    """Density matrices [rows, 2**k, 2**k] of some qubits, from [rows, 2**n, 2**n] of all."""
+    rows, dim = rho.shape[:2]
+    columns = split(rho.flatten(0, 1), qubits).reshape(rows, dim, -1)
+    both = split(columns.transpose(1, 2).flatten(0, 1), qubits)
+    size, others = both.shape[1:]
+    return torch.einsum("bcmrm->brc", both.reshape(rows, size, others, size, others))
 
 
 def check_clbits(clbits: Iterable[int] | None, num_clbits: int) -> tuple[int, ...]:

@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
-from qsim.dynamic.ensemble import Ensemble, check_clbits
-from qsim.dynamic.histories import Branches, Draws, Histories, run
-from qsim.dynamic.plan import Plan, doublings, plan_of
+from qsim.dynamic.densities import Densities
+from qsim.dynamic.ensemble import Ensemble, check_clbits, misread
+from qsim.dynamic.histories import Histories, run
+from qsim.dynamic.kets import MOST_BRANCHES, Branches, Draws, Kets, TooManyBranches
+from qsim.dynamic.plan import Plan, doublings, has_channels, plan_of
+from qsim.engines import select_engine
+from qsim.engines.density import ReadoutErrors
+from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
+from qsim.noise.model import NoiseModel
 from qsim.observables import Observables, check_observables
 from qsim.prepare import Call, Options, prepare
 from qsim.results import combine, layout, split
@@ -24,24 +30,42 @@ from qsim.sampling import (
     check_shots,
     draw,
     estimate,
+    probabilities_in,
     uniforms,
 )
 
 _AMPLITUDES = 2**26  # of all histories that are followed at a time
+_MERGED = 24  # twice the qubits, and the classical bits, up to which branches may be merged
 
 
 def ensemble(
     circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
 ) -> Ensemble:
-    """All branches of a dynamic circuit: see `qsim.run`."""
-    call, plan = _ready(circuit, weights, inputs, options, defer=True)
-    choice = Branches(call)
+    """All branches of a dynamic circuit: see `qsim.run`.
+
+    Of pure states; or of density matrices, one for each value of the classical bits, with noise and
+    where there are more branches than such matrices have rows in total.
+    """
+    call, noise = _ready(circuit, weights, inputs, options)
     start = torch.arange(call.batch, device=call.weights.device)
-    found = run(call, plan, choice, start, None)
-    if choice.dropped:
-        found = replace(found, psi=_FirstOrder.apply(found.psi))
-    batch = call.batch if call.batched else None
-    return Ensemble(found, plan.deferred, circuit.num_clbits, batch)
+
+    def branches(method: Kets | Densities) -> Ensemble:
+        plan = plan_of(call.circuit, True, noise, densities=isinstance(method, Densities))
+        found = run(method, plan, start, None)
+        if method.dropped:
+            found = replace(found, states=_FirstOrder.apply(found.states))
+        batch = call.batch if call.batched else None
+        return Ensemble(found, plan.deferred, circuit.num_clbits, batch, _errors(noise))
+
+    if noise is None and not has_channels(call.circuit):
+        small = 2 * circuit.num_qubits + circuit.num_clbits <= _MERGED
+        most = 2 ** (circuit.num_qubits + circuit.num_clbits) if small else MOST_BRANCHES
+        try:
+            return branches(Kets(call, Branches(call, most)))
+        except TooManyBranches:
+            if not small:
+                raise
+    return branches(Densities(call, native=not isinstance(call.engine, ReferenceEngine)))
 
 
 def estimated(
@@ -58,7 +82,7 @@ def estimated(
     Every shot runs the circuit once for each set of strings that commute qubit by qubit.
     """
     measured = check_observables(observables, circuit.num_qubits)
-    call, plan = _ready(circuit, weights, inputs, options, defer=False)
+    call, noise = _ready(circuit, weights, inputs, options)
     if call.wants_gradient:
         raise UsageError(
             "shots of a dynamic circuit have no gradient: leave out shots for the exact value, "
@@ -67,9 +91,15 @@ def estimated(
     strings = layout(measured).strings
     total = torch.zeros(call.batch, len(strings), dtype=call.weights.dtype)
     number = check_shots(shots, call.batch * max(1, len(strings.settings)))
+    plan, every = plan_of(call.circuit, False, noise), tuple(range(circuit.num_qubits))
     for part in _drawn(call, plan, number, generator):
         for rows, count in _by_count(part):
-            values = estimate(strings, rows.psi, count, _of_rows(generator, rows))
+
+            def read(basis: str, states: Tensor = rows.states) -> Tensor:
+                return misread(probabilities_in(states, basis), every, _errors(noise))
+
+            own = _of_rows(generator, rows)
+            values = estimate(strings, read, rows.states.real, count, own)
             total.index_add_(0, rows.sample, values * (count / number))
     found = combine(total, measured)
     return found if call.batched else found[0]
@@ -86,12 +116,14 @@ def samples(
 ) -> Tensor:
     """What the classical bits hold at the end of runs, int64 [batch, shots]."""
     check_clbits(None, circuit.num_clbits)
-    call, plan = _ready(circuit, weights, inputs, options, defer=True)
-    number = check_shots(shots, call.batch)
+    call, noise = _ready(circuit, weights, inputs, options)
+    plan = plan_of(call.circuit, True, noise)
+    number, measured = check_shots(shots, call.batch), plan.deferred.qubits
     values, sample = [], []
     for part in _drawn(call, plan, number, generator):
         for rows, count in _by_count(part):
-            found = split(rows.psi.real**2 + rows.psi.imag**2, plan.deferred.qubits).sum(2)
+            found = split(rows.states.real**2 + rows.states.imag**2, measured).sum(2)
+            found = misread(found, measured, _errors(noise))
             drawn = draw(found, uniforms(len(rows), (count,), _of_rows(generator, rows)))
             values.append(plan.deferred.recorded(rows.bits[:, None], drawn).flatten())
             sample.append(rows.sample.repeat_interleave(count))
@@ -103,15 +135,22 @@ def samples(
 
 
 def _ready(
-    circuit: Circuit,
-    weights: Tensor | None,
-    inputs: Tensor | None,
-    options: Options,
-    defer: bool,
-) -> tuple[Call, Plan]:
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> tuple[Call, NoiseModel | None]:
+    """The call, with an engine for pure states, and the noise."""
     transforms.refuse("a circuit with measurements")
-    call = prepare(circuit, weights, inputs, **options)
-    return call, plan_of(call.circuit, defer)
+    noise = options.get("noise")
+    if noise is not None and not isinstance(noise, NoiseModel):
+        raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
+    bare = options.copy()
+    bare["noise"] = None  # which is run here
+    call = prepare(circuit, weights, inputs, **bare)
+    engine = select_engine(options.get("engine", "auto"), call.weights.device.type)
+    return replace(call, engine=engine), noise
+
+
+def _errors(noise: NoiseModel | None) -> ReadoutErrors:
+    return {} if noise is None else noise.readout_errors
 
 
 def _drawn(call: Call, plan: Plan, shots: int, generator: Generator) -> Iterator[Histories]:
@@ -128,7 +167,7 @@ def _drawn(call: Call, plan: Plan, shots: int, generator: Generator) -> Iterator
     every = torch.arange(call.batch, device=call.weights.device)
     for begin in range(0, shots, step):
         for start in every.split(together):
-            yield run(call, plan, Draws(generator), start, min(step, shots - begin))
+            yield run(Kets(call, Draws(generator)), plan, start, min(step, shots - begin))
 
 
 def _by_count(rows: Histories) -> Iterator[tuple[Histories, int]]:

@@ -51,6 +51,9 @@ class Engine(Protocol):
     ) -> Tensor:
         """Final states, complex [batch, 2**num_qubits]."""
 
+    def reference(self) -> Engine:
+        """The engine in plain torch that gives the same results."""
+
 
 def select_engine(name: str, device_type: str) -> Engine:
     """The engine of that name; "auto" takes the fastest one for tensors on that type of device.

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsim.circuit import Circuit, Operation
+from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError, need
-from qsim.gates import GATES, Gate, fill
+from qsim.gates import Gate, fill
 from qsim.interop.bound import Bound, bound
 from qsim.parameters import whole
 

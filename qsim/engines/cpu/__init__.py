@@ -16,6 +16,9 @@ from qsim.plan.program import program_of
 class CpuEngine:
     """Runs the circuit's program on blocks of vectors; kernels.hpp has the layout."""
 
+    def reference(self) -> ReferenceEngine:
+        return ReferenceEngine()
+
     def expval(
         self,
         circuit: Circuit,

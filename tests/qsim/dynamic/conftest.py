@@ -1,30 +1,44 @@
 """Dynamic circuits for Hypothesis to draw, and what density matrices in numpy make of them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from qsim import GATES, Circuit, Control, Input, Measure, Weight
+from qsim import GATES, Circuit, Control, Input, Measure, NoiseModel, Weight, channels
 from qsim.gates import Gate
+from qsim.noise.channels import Channel
 
 NAMES = ("h", "x", "s", "rx", "ry", "rz", "cx", "crx", "swap")
 NUM_CLBITS = 3
 NUM_SYMBOLS = 2
+
+CHANNELS = (
+    channels.depolarizing(0.2),
+    channels.amplitude_damping(0.3),
+    channels.phase_flip(0.1),
+)
+
+
+class Settings(NamedTuple):
+    symbols: bool  # angles may be weights and inputs
+    noisy: bool  # channels may occur
+
 
 Mixture = dict[int, np.ndarray]  # density matrix, with its probability as trace, by classical bits
 
 
 @st.composite
 def _steps(
-    draw: st.DrawFn, num_qubits: int, written: set[int], depth: int, most: int, symbols: bool
+    draw: st.DrawFn, num_qubits: int, written: set[int], depth: int, most: int, settings: Settings
 ) -> Circuit:
     """A circuit that reads bits only where they are written; adds those that it writes."""
     circuit = Circuit(num_qubits)
+    kinds = ["gate", "gate", "gate", "measure", "reset", "control"]
     for _ in range(draw(st.integers(1, most))):
-        kind = draw(st.sampled_from(["gate", "gate", "gate", "measure", "reset", "control"]))
+        kind = draw(st.sampled_from([*kinds, "channel"] if settings.noisy else kinds))
         qubit = draw(st.integers(0, num_qubits - 1))
         if kind == "measure":
             clbit = draw(st.integers(0, NUM_CLBITS - 1))
@@ -32,14 +46,16 @@ def _steps(
             written.add(clbit)
         elif kind == "reset":
             circuit.reset(qubit)
+        elif kind == "channel":
+            circuit.append(draw(st.sampled_from(CHANNELS)), qubit)
         elif kind == "control" and written and depth:
-            _add_control(draw, circuit, written, depth, symbols)
+            _add_control(draw, circuit, written, depth, settings)
         else:
             gate = GATES[draw(st.sampled_from(NAMES))]
             if gate.num_qubits > num_qubits:
                 gate = GATES["h"]
             order = draw(st.permutations(range(num_qubits)))
-            angles = [draw(_angles(symbols)) for _ in gate.params]
+            angles = [draw(_angles(settings.symbols)) for _ in gate.params]
             circuit.append(gate, order[: gate.num_qubits], angles)
     return circuit
 
@@ -57,7 +73,7 @@ def _angles(symbols: bool) -> st.SearchStrategy[Any]:
 
 
 def _add_control(
-    draw: st.DrawFn, circuit: Circuit, written: set[int], depth: int, symbols: bool
+    draw: st.DrawFn, circuit: Circuit, written: set[int], depth: int, settings: Settings
 ) -> None:
     number = draw(st.integers(1, circuit.num_qubits))
     where = draw(st.permutations(range(circuit.num_qubits)))[:number]
@@ -68,7 +84,7 @@ def _add_control(
 
     def body() -> Circuit:
         inside = set(written)
-        found = draw(_steps(number, inside, depth - 1, 3, symbols))
+        found = draw(_steps(number, inside, depth - 1, 3, settings))
         reached.update(inside)
         return found
 
@@ -85,16 +101,18 @@ def _add_control(
 
 
 @st.composite
-def _dynamic(draw: st.DrawFn, max_qubits: int = 3, symbols: bool = True) -> Circuit:
+def _dynamic(
+    draw: st.DrawFn, max_qubits: int = 3, symbols: bool = True, noisy: bool = False
+) -> Circuit:
     num_qubits = draw(st.integers(1, max_qubits))
     sizes = (NUM_SYMBOLS, NUM_SYMBOLS) if symbols else (0, 0)
     circuit = Circuit(num_qubits, *sizes, NUM_CLBITS).h(0).measure(0)
-    return circuit.compose(draw(_steps(num_qubits, {0}, 2, 6, symbols)))
+    return circuit.compose(draw(_steps(num_qubits, {0}, 2, 6, Settings(symbols, noisy))))
 
 
 @pytest.fixture(scope="session")
 def dynamic_circuits() -> Callable[..., st.SearchStrategy[Circuit]]:
-    """dynamic_circuits(max_qubits, symbols) -> strategy."""
+    """dynamic_circuits(max_qubits, symbols, noisy) -> strategy."""
     return _dynamic
 
 
@@ -104,8 +122,9 @@ class DensityOracle:
     def __init__(self, embed: Callable[..., np.ndarray]) -> None:
         self.embed = embed
 
-    def __call__(self, circuit: Circuit) -> Mixture:
+    def __call__(self, circuit: Circuit, noise: NoiseModel | None = None) -> Mixture:
         """What a circuit of numbers ends in, from |0...0>."""
+        self.noise = noise or NoiseModel()
         start = np.zeros([2**circuit.num_qubits] * 2, dtype=complex)
         start[0, 0] = 1
         return self._run(circuit, range(circuit.num_qubits), {0: start})
@@ -116,6 +135,11 @@ class DensityOracle:
             qubits = [where[q] for q in at]
             if isinstance(gate, Gate):
                 now = self._kraus([gate.unitary.at(*params)], qubits, now)
+                for noise in self.noise.gates:
+                    for qubit in qubits if noise.gate == gate.name else ():
+                        now = self._kraus(list(noise.channel.kraus), [qubit], now)
+            elif isinstance(gate, Channel):
+                now = self._kraus(list(gate.kraus), qubits, now)
             elif isinstance(gate, Measure):
                 now = self._measured(gate.clbit, qubits, now)
             elif isinstance(gate, Control):
@@ -136,7 +160,12 @@ class DensityOracle:
         for outcome in (0, 1):
             projector = np.diag([1 - outcome, outcome])
             projected = self._kraus([projector], qubits, now)
-            parts += [(b & ~(1 << clbit) | outcome << clbit, rho) for b, rho in projected.items()]
+            wrong = self.noise.readout_errors.get(qubits[0], (0, 0))[outcome]
+            for read, chance in ((outcome, 1 - wrong), (1 - outcome, wrong)):
+                parts += [
+                    (b & ~(1 << clbit) | read << clbit, chance * rho)
+                    for b, rho in projected.items()
+                ]
         return self._added(parts)
 
     def _controlled(self, control: Control, qubits: list[int], now: Mixture) -> Mixture:

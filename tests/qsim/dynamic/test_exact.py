@@ -11,6 +11,7 @@ from qiskit.quantum_info import Pauli
 
 import qsim
 from qsim import Circuit, PauliString, PauliSum, UsageError, Weight, expval, outcome_probabilities
+from qsim.dynamic import execute
 
 pytestmark = pytest.mark.native
 F64 = torch.float64
@@ -112,13 +113,27 @@ def test_single_precision_does_not_take_rounding_for_an_outcome() -> None:
     assert len(qsim.run(circuit).states) == 1
 
 
-def test_branches_that_are_too_many_are_refused() -> None:
-    circuit = Circuit(1)
-    for bit in range(20):
-        circuit.h(0).measure(0, bit % 3)
-    with pytest.raises(UsageError, match=r"131072 branches and more, .* pass shots="):
-        expval(circuit)
-    assert expval(circuit, shots=100).shape == (1,)
+def tossed(num_qubits: int) -> Circuit:
+    """One qubit is measured 20 times, into three bits; the others look on."""
+    circuit = Circuit(num_qubits)
+    for toss in range(20):
+        circuit.ry(0.3 + toss, 0).measure(0, toss % 3)
+    return circuit
+
+
+def test_branches_that_are_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "MOST_BRANCHES", 64)
+    with pytest.raises(UsageError, match=r"128 branches and more, .* pass shots="):
+        expval(tossed(12).h(0))
+    assert expval(tossed(12), shots=100).shape == (12,)
+
+
+def test_many_branches_of_few_qubits_and_bits_are_added_up(densities: Callable) -> None:
+    mixture = densities(tossed(2))
+    found = qsim.run(tossed(2), dtype=torch.complex128)
+    assert found.states.shape == (8, 4, 4)  # density matrices, one for each value of the bits
+    expected = [np.trace(mixture[bits]).real for bits in range(8)]
+    np.testing.assert_allclose(found.outcome_probabilities(), expected, atol=1e-12)
 
 
 def test_measurements_at_the_end_make_no_branches() -> None:
