@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from qsim.errors import UsageError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from qsim.circuit import Circuit
+    from qsim.operations import Operation
 
 
 class Deriving:
@@ -110,6 +111,18 @@ class Deriving:
             result.append(acting, qubits, [symbols.get(p, p) for p in params])
         for source in self._circuit._declared:
             result._declared[source] = max(self._circuit._size(source), result._used[source])
+        return result
+
+    def with_operations(
+        self, operations: Iterable[Operation[Gate | Instruction]], num_qubits: int
+    ) -> Circuit:
+        """A circuit of operations that are right already and read no more than this one."""
+        circuit = self._circuit
+        result = _new(num_qubits, circuit.num_weights, circuit.num_inputs)
+        result._operations = list(operations)
+        result._instructions = sum(isinstance(op.gate, Instruction) for op in result._operations)
+        result._used, result._names = dict(circuit._used), set(circuit._names)
+        result._expressions = dict(circuit._expressions)
         return result
 
     def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:

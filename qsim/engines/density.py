@@ -104,4 +104,4 @@ def _both_sides(rho: Tensor, applied: Callable[[Tensor], Tensor]) -> Tensor:
         columns = matrices.mT.reshape(len(rho), *bits)
         return applied(columns).reshape(rho.shape).mT
 
-    return left(left(rho).mH).mH
+    return left(left(rho).mH).mH.resolve_conj()

@@ -135,7 +135,7 @@ def _gate_noise(
     seconds: float | None,
     coherence: Sequence[Relaxation],
 ) -> list[GateNoise]:
-    """Depolarizing and relaxation whose average infidelity is `error`, if relaxation leaves room."""
+    """Depolarizing, then relaxation, of average infidelity `error` if relaxation leaves room."""
     relaxed = [known.over(seconds) for known in coherence] if seconds else []
     fidelity = average_fidelity([channel.ptm() for channel in relaxed], len(qubits))
     found = []
@@ -213,4 +213,5 @@ def _directions(properties: Any, qubit: int | None) -> tuple[float, float] | Non
         found = [known[name][0] if name in known else None for name in names]
     else:
         return None
-    return None if None in found else (found[0], found[1])
+    p01, p10 = found
+    return None if p01 is None or p10 is None else (p01, p10)

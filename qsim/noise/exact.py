@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsim.circuit import Circuit
+from qsim.circuit import Circuit, Operation
 from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
@@ -93,7 +93,6 @@ class ActivePart:
         active: their numbers.
         num_qubits: of the whole circuit.
         errors: readout errors of all qubits.
-        kept: what was derived, by whom.
     """
 
     circuit: Circuit
@@ -110,17 +109,18 @@ class ActivePart:
         touched = {qubit for _, qubits, _ in operations for qubit in qubits}
         active = tuple(range(circuit.num_qubits)) if whole else tuple(sorted(touched)) or (0,)
         place = {qubit: k for k, qubit in enumerate(active)}
-        small = Circuit(len(active), circuit.num_weights, circuit.num_inputs)
-        for acting, qubits, params in operations:
-            small.append(acting, [place[q] for q in qubits], params)
+        moved = [
+            Operation(acting, tuple([place[q] for q in qubits]), params)
+            for acting, qubits, params in operations
+        ]
+        small = circuit.with_operations(moved, len(active))
         errors = noise.readout_errors if noise else {}
         return cls(small, active, circuit.num_qubits, errors)
 
     @property
     def readout(self) -> ReadoutErrors:
         """Readout errors of the active qubits, by their place."""
-        found = {k: self.errors[q] for k, q in enumerate(self.active) if q in self.errors}
-        return found
+        return {k: self.errors[q] for k, q in enumerate(self.active) if q in self.errors}
 
     def measured(self, strings: Strings) -> tuple[Strings, Tensor | None]:
         """Strings on the active qubits, and the means of what is read on the others.

@@ -16,7 +16,6 @@ from qsim.gates import GATES, Gate, find_gate
 from qsim.instructions import Instruction
 from qsim.noise.channels import Channel, check_probability, make_channel
 from qsim.noise.schedule import Relaxation, idle_channels
-from qsim.parameters import listed
 
 SCHEMA = "qsim.noise-model"
 VERSION = 1
@@ -117,8 +116,8 @@ class NoiseModel:
                 )
         elif channel.num_qubits not in (1, size if size is not None else channel.num_qubits):
             raise UsageError(
-                f"{channel} acts on {channel.num_qubits} qubits, but {name} on {size}: say on which "
-                "by on=..."
+                f"{channel} acts on {channel.num_qubits} qubits, but {name} on {size}: say on "
+                "which by on=..."
             )
         return replace(self, gates=(*self.gates, GateNoise(name, channel, where, places)))
 
@@ -214,17 +213,23 @@ class NoiseModel:
         return found
 
     @cached_property
+    def _placed(self) -> dict[tuple[str, tuple[int, ...]], list[Operation[Channel]]]:
+        return {}
+
+    @cached_property
     def _seconds(self) -> dict[tuple[str, tuple[int, ...] | None], float]:
         return {(known.gate, known.qubits): known.seconds for known in self.durations}
 
     @cached_property
     def qubits(self) -> frozenset[int]:
         """All qubits that it names."""
-        named = [*self.gates, *self.durations]
-        of_gates = {q for known in named for q in known.qubits or ()}
-        beside = {q for noise in self.gates for q in noise.on or ()}
-        alone = {known.qubit for known in (*self.readout, *self.relaxation)}
-        return frozenset(of_gates | beside | alone)
+        several = [
+            *(where for noise in self.gates for where in (noise.qubits, noise.on)),
+            *(duration.qubits for duration in self.durations),
+            tuple(error.qubit for error in self.readout),
+            tuple(relaxation.qubit for relaxation in self.relaxation),
+        ]
+        return frozenset(qubit for where in several for qubit in where or ())
 
     def check(self, circuit: Circuit) -> None:
         """Raises UsageError for a circuit that the model does not fit; see NoiseModel."""
@@ -239,15 +244,15 @@ class NoiseModel:
             missing = {noise.gate for noise in self.gates} - present
             if missing:
                 raise UsageError(
-                    f"the noise model names {listed(sorted(missing))}, which the circuit does not "
-                    "have: mistyped, or compiled away? Leave it out, or set the model's basis"
+                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does "
+                    "not have: mistyped, or compiled away? Leave it out, or set the model's basis"
                 )
         else:
             unknown = present - self.basis - {"barrier"}
             if unknown:
                 raise UsageError(
                     f"the noise model does not know the gate {min(unknown)}, but "
-                    f"{listed(sorted(self.basis))}: compile the circuit for the device first"
+                    f"{', '.join(sorted(self.basis))}: compile the circuit for the device first"
                 )
 
     def applied(self, circuit: Circuit) -> Circuit:
@@ -258,31 +263,34 @@ class NoiseModel:
                 qubits relax.
         """
         waits = idle_channels(circuit, self._duration, self.relaxation) if self.relaxation else {}
-        noisy = Circuit(circuit.num_qubits, circuit.num_weights, circuit.num_inputs)
+        noisy: list[Operation[Gate | Instruction]] = []
         for number, operation in enumerate(circuit.operations):
-            noisy.append(*operation)
-            if isinstance(operation.gate, Gate) and operation.gate.name != "barrier":
-                for channel, qubits in self._following(operation.gate, operation.qubits):
-                    noisy.append(channel, qubits)
-            for channel, qubit in waits.get(number, ()):
-                noisy.append(channel, qubit)
-        return noisy
+            noisy.append(operation)
+            if isinstance(operation.gate, Gate):
+                noisy += self._following(operation.gate, operation.qubits)
+            noisy += [Operation(channel, (q,), ()) for channel, q in waits.get(number, ())]
+        return circuit.with_operations(noisy, circuit.num_qubits)
 
-    def _following(
-        self, gate: Gate, qubits: tuple[int, ...]
-    ) -> Iterable[tuple[Channel, tuple[int, ...]]]:
-        own = self._by_gate.get((gate.name, qubits))
-        for noise in own or self._by_gate.get((gate.name, None), ()):
+    def _following(self, gate: Gate, qubits: tuple[int, ...]) -> list[Operation[Channel]]:
+        """What follows a gate."""
+        key = (gate.name, qubits)
+        if key not in self._placed:
+            self._placed[key] = list(self._placements(*key))
+        return self._placed[key]
+
+    def _placements(self, name: str, qubits: tuple[int, ...]) -> Iterable[Operation[Channel]]:
+        default = self._by_gate.get((name, None), [])
+        for noise in self._by_gate.get((name, qubits), default):
             if noise.on is not None:
-                yield noise.channel, noise.on
+                yield Operation(noise.channel, noise.on, ())
             elif noise.channel.num_qubits == len(qubits):
-                yield noise.channel, qubits
+                yield Operation(noise.channel, qubits, ())
             elif noise.channel.num_qubits == 1:
-                yield from ((noise.channel, (qubit,)) for qubit in qubits)
+                yield from (Operation(noise.channel, (qubit,), ()) for qubit in qubits)
             else:
                 raise UsageError(
-                    f"{noise.channel} acts on {noise.channel.num_qubits} qubits, but {gate.name} "
-                    f"on {len(qubits)}"
+                    f"{noise.channel} acts on {noise.channel.num_qubits} qubits, but {name} on "
+                    f"{len(qubits)}"
                 )
 
     def _duration(self, operation: Operation[Gate | Instruction]) -> float:

@@ -40,7 +40,7 @@ def idle_channels(
 ) -> dict[int, list[tuple[Channel, int]]]:
     """Relaxation of qubits that wait, if every operation starts as late as it can.
 
-    All qubits are read at the same time. Before its first operation, a qubit is in its ground state.
+    All qubits are read at the same time. Before its first operation, a qubit stays in |0>.
 
     Args:
         circuit: what runs.

@@ -66,7 +66,7 @@ class Program:
     def __init__(self, circuit: Circuit, readout: ReadoutErrors) -> None:
         self.circuit, self.readout = circuit, readout
         operations = circuit.operations
-        gates = [_lowered(operation.gate) for operation in operations]  # type: ignore[arg-type]
+        gates = [_lowered(operation.gate) for operation in operations]
         qubits = [qubit for operation in operations for qubit in operation.qubits]
         angles = [angle for operation in operations for angle in operation.params]
         self.native = _native.TransferProgram(

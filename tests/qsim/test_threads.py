@@ -1,5 +1,7 @@
 """Several Python threads at once: results stay what they are, and kernels let others go on."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +75,31 @@ def test_calls_at_once_give_what_they_give_one_after_another() -> None:
             for found in pool.map(work, range(THREADS)):
                 for job, tensors in found.items():
                     assert all(map(torch.equal, tensors, expected[job]))
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Kernels share their work out, also on a machine of one processor."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    """Those of its parent are not there, and whoever waited for them would wait for ever."""
+    circuit, weights = layered(14, 2), torch.ones(28)
+    inputs = torch.ones(4, 14)
+    expected = expval(circuit, None, weights, inputs, engine="cpu")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        found = expval(circuit, None, weights, inputs, engine="cpu")
+        os._exit(0 if torch.equal(found, expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.fixture

@@ -314,6 +314,7 @@ class Block {
             if (operation.pass != kPhases) continue;
             run_.kernels.phase_gradients(
                 run_.view, schedule.layers[static_cast<size_t>(operation.first)],
+                run_.layer_undone[static_cast<size_t>(operation.first)],
                 phase_sums + (static_cast<int64_t>(operation.second) << run_.view.num_qubits),
                 out.generators);
         }

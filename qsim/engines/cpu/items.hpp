@@ -6,6 +6,10 @@
 namespace qsim::cpu {
 namespace {
 
+// Kinds of loops for matrices divided by their cosines, see prepared.hpp: [[1, -t], [t, 1]], and
+// diag(p, p*) [[1, t], [-t*, 1]].
+constexpr int kTangent = kMatrixItem + 1, kDividedDense = kMatrixItem + 2;
+
 // Amplitudes of a qubit at 0 and at 1.
 template <class T>
 struct Pair {
@@ -27,6 +31,9 @@ struct Pair {
         store(a + c * N, r0), store(a + W + c * N, i0);
     }
 
+    QSIM_INLINE Pair turned(const V& re0, const V& im0, const V& re1, const V& im1) const {
+        return {re0 * r0 - im0 * i0, re0 * i0 + im0 * r0, re1 * r1 - im1 * i1, re1 * i1 + im1 * r1};
+    }
     template <int KIND>
     QSIM_INLINE Pair times(const Matrix2<V>& m) const {
         if constexpr (KIND == kDense) {
@@ -34,6 +41,11 @@ struct Pair {
                     m.re[0] * i0 + m.im[0] * r0 + m.re[1] * i1 + m.im[1] * r1,
                     m.re[2] * r0 - m.im[2] * i0 + m.re[3] * r1 - m.im[3] * i1,
                     m.re[2] * i0 + m.im[2] * r0 + m.re[3] * i1 + m.im[3] * r1};
+        } else if constexpr (KIND == kDividedDense) {  // but for its phases
+            return {r0 + m.re[1] * r1 - m.im[1] * i1, i0 + m.re[1] * i1 + m.im[1] * r1,
+                    r1 + m.re[2] * r0 - m.im[2] * i0, i1 + m.re[2] * i0 + m.im[2] * r0};
+        } else if constexpr (KIND == kTangent) {
+            return {r0 + m.re[1] * r1, i0 + m.re[1] * i1, m.re[2] * r0 + r1, m.re[2] * i0 + i1};
         } else {
             return {m.re[0] * r0 + m.re[1] * r1, m.re[0] * i0 + m.re[1] * i1,
                     m.re[2] * r0 + m.re[3] * r1, m.re[2] * i0 + m.re[3] * i1};
@@ -48,7 +60,8 @@ struct Sums {
     static constexpr int W = Shape<T>::W, N = Shape<T>::N;
     V zero{}, one{}, x{}, y{};
 
-    QSIM_INLINE void add_diagonal(const Pair<T>& psi, const Pair<T>& lambda) {
+    QSIM_INLINE static void add_diagonal(const Pair<T>& psi, const Pair<T>& lambda, V& zero,
+                                         V& one) {
         zero += lambda.r0 * psi.i0 - lambda.i0 * psi.r0;
         one += lambda.r1 * psi.i1 - lambda.i1 * psi.r1;
     }
@@ -59,10 +72,14 @@ struct Sums {
         y += lambda.r1 * psi.r0 + lambda.i1 * psi.i0 - lambda.r0 * psi.r1 - lambda.i0 * psi.i1;
     }
     template <int KIND>
-    QSIM_INLINE void add(const Pair<T>& psi, const Pair<T>& lambda) {
-        if constexpr (KIND == kDense) add_diagonal(psi, lambda);
+    QSIM_INLINE void add_flips(const Pair<T>& psi, const Pair<T>& lambda) {
         if constexpr (KIND != kReal) add_x(psi, lambda);
         add_y(psi, lambda);
+    }
+    template <int KIND>
+    QSIM_INLINE void add(const Pair<T>& psi, const Pair<T>& lambda) {
+        if constexpr (KIND == kDense) add_diagonal(psi, lambda, zero, one);
+        add_flips<KIND>(psi, lambda);
     }
 
     // To sums[4][W] for I, X, Y, Z, from lanes with these weights; where the first of a pair had
@@ -110,11 +127,12 @@ struct Items {
                             const Tile& tile, T* state) {
         const Partner<T, MOVED> partner(
             Matrices<T>::lane_distance(view, view.items[operation.first].mask));
+        const int64_t step = tile.step(operation.mask[0]);
         each_active(view, operation, tile, [&](auto begin, auto end, const auto& active, bool one) {
             for (int c = 0; c < C; ++c) {
                 const Lanes m = matrix(view, operation, own, active, c, one);
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    T *a = state + tile.at[*p], *b = state + tile.at[*p ^ operation.mask[0]];
+                    T *a = state + tile.at[*p], *b = state + (tile.at[*p] ^ step);
                     Pair<T> psi;
                     psi.read(a, b, partner, c);
                     psi.template times<KIND>(m).write(a, b, partner, c);
@@ -146,12 +164,13 @@ struct Items {
                            const Tile& tile, T* psi_state, T* lambda_state, T* sums) {
         const Item& item = view.items[operation.first];
         const Partner<T, MOVED> partner(Matrices<T>::lane_distance(view, item.mask));
+        const int64_t step = tile.step(operation.mask[0]);
         each_active(view, operation, tile, [&](auto begin, auto end, const auto& active, bool one) {
             for (int c = 0; c < C; ++c) {
                 const Lanes m = adjoint(matrix(view, operation, own, active, c, one));
                 Sums<T> total;
                 for (const uint16_t* p = begin; p != end; ++p) {
-                    const int64_t a = tile.at[*p], b = tile.at[*p ^ operation.mask[0]];
+                    const int64_t a = tile.at[*p], b = a ^ step;
                     Pair<T> psi, lambda;
                     psi.read(psi_state + a, psi_state + b, partner, c);
                     lambda.read(lambda_state + a, lambda_state + b, partner, c);
@@ -160,7 +179,8 @@ struct Items {
                     lambda.template times<KIND>(m).write(lambda_state + a, lambda_state + b,
                                                          partner, c);
                 }
-                if constexpr (SUMS) add_sums(view, operation, total, active.lanes(c), one, sums, c);
+                if constexpr (SUMS)
+                    add_sums(view, operation.first, total, one, sums, c, active.lanes(c));
             }
         });
     }
@@ -190,15 +210,15 @@ struct Items {
             }
             // Each pair was seen from both of its lanes.
             for (int c = 0; c < C; ++c)
-                add_sums(view, operation, total[c], active.lanes(c) / 2, one, sums, c);
+                add_sums(view, operation.first, total[c], one, sums, c, active.lanes(c) / 2);
         });
     }
 
-    static void add_sums(const View<T>& view, const Operation& operation, const Sums<T>& total,
-                         const V& weights, bool one, T* sums, int c) {
-        total.add_to(sums + int64_t{4} * W * operation.first,
-                     Matrices<T>::lane_signs(view, view.items[operation.first].row, c), one,
-                     weights, c);
+    static void add_sums(const View<T>& view, int32_t item, const Sums<T>& total, bool one, T* sums,
+                         int c, const V& weights = splat<V>(T(1))) {
+        total.add_to(sums + int64_t{4} * W * item,
+                     Matrices<T>::lane_signs(view, view.items[item].row, c), one,
+                     weights * view.undone[item], c);
     }
 
     // --- Diagonal items, vector by vector ---
@@ -232,7 +252,7 @@ struct Items {
                     turn(a, m.re[0], -m.im[0]);
                     turn(b, m.re[0], -m.im[0]);
                 }
-                add_sums(view, operation, total, active.lanes(c), one, sums, c);
+                add_sums(view, operation.first, total, one, sums, c, active.lanes(c));
             }
         });
     }
@@ -248,11 +268,15 @@ struct Items {
 
     static Apply apply_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return apply_solos;
-        const bool dense = operation.kind == kDense;
-        if (operation.pass == kWithin) return dense ? apply_lanes<kDense> : apply_lanes<kReal>;
-        if (moved(view, operation))
-            return dense ? apply_pairs<kDense, true> : apply_pairs<kReal, true>;
-        return dense ? apply_pairs<kDense, false> : apply_pairs<kReal, false>;
+        if (operation.kind == kDense) return apply_loop_of<kDense>(view, operation);
+        if (view.divided[operation.first]) return apply_loop_of<kTangent>(view, operation);
+        return apply_loop_of<kReal>(view, operation);
+    }
+
+    template <int KIND>
+    static Apply apply_loop_of(const View<T>& view, const Operation& operation) {
+        if (operation.pass == kWithin) return apply_lanes<KIND>;
+        return moved(view, operation) ? apply_pairs<KIND, true> : apply_pairs<KIND, false>;
     }
 
     template <int KIND>
@@ -267,8 +291,9 @@ struct Items {
     static Undo undo_loop(const View<T>& view, const Operation& operation) {
         if (operation.pass == kSolos) return undo_solos;
         if (operation.kind == kReal) return undo_loop_of<kReal>(view, operation);
-        if (operation.kind == kRotation) return undo_loop_of<kRotation>(view, operation);
-        return undo_loop_of<kDense>(view, operation);
+        if (operation.kind == kDense) return undo_loop_of<kDense>(view, operation);
+        if (view.divided[operation.first]) return undo_loop_of<kTangent>(view, operation);
+        return undo_loop_of<kRotation>(view, operation);
     }
 
     static void apply(const View<T>& view, const Operation& operation, const T* own,

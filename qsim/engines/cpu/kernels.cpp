@@ -50,23 +50,23 @@ struct Stages {
         return view.phases + view.phase_table() * operation.first;
     }
 
+    // Whether a corner of the quadruples stands in other lanes than the first.
+    static bool moved(const View<T>& view, const Operation& operation) {
+        return Matrices<T>::lane_distance(
+                   view, view.items[operation.first].mask | view.items[operation.second].mask) != 0;
+    }
+
     static void apply_quads(const View<T>& view, const Operation& operation, const T* own,
                             const Tile& tile, T* psi) {
-        const bool dense = operation.kind == kDense, moved = view.lane_bits;
-        const auto loop = moved ? (dense ? Doubles<T, true>::template apply<kDense>
-                                         : Doubles<T, true>::template apply<kReal>)
-                                : (dense ? Doubles<T, false>::template apply<kDense>
-                                         : Doubles<T, false>::template apply<kReal>);
+        const auto loop = moved(view, operation) ? Doubles<T, true>::apply_loop(view, operation)
+                                                 : Doubles<T, false>::apply_loop(view, operation);
         loop(view, operation, own, tile, psi);
     }
 
     static void undo_quads(const View<T>& view, const Operation& operation, const T* own,
                            const Tile& tile, T* psi, T* lambda, T* sums) {
-        const bool dense = operation.kind == kDense, moved = view.lane_bits;
-        const auto loop = moved ? (dense ? Doubles<T, true>::template undo<kDense>
-                                         : Doubles<T, true>::template undo<kRotation>)
-                                : (dense ? Doubles<T, false>::template undo<kDense>
-                                         : Doubles<T, false>::template undo<kRotation>);
+        const auto loop = moved(view, operation) ? Doubles<T, true>::undo_loop(view, operation)
+                                                 : Doubles<T, false>::undo_loop(view, operation);
         loop(view, operation, own, tile, psi, lambda, sums);
     }
 

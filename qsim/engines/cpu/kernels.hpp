@@ -63,6 +63,8 @@ struct View {
     const uint8_t* batched;  // [items]: the matrix differs from sample to sample
     const int32_t* tail;     // [items]: from this factor on the batch shares all of them
     const T* shared;         // [items][8]: product of these, re and im of 00, 01, 10, 11
+    const uint8_t* divided;  // [items]: a rotation or dense matrix divided by its cosine
+    const T* undone;         // [items]: what makes up for the cosines in the item's sums
     const T* phases;         // [layers]: see phase_table
     const PauliGroup* groups;
     int64_t num_groups;
@@ -118,16 +120,18 @@ struct Kernels {
                      T* lambda, T* sums, T* phase_sums, T* scratch);
     // From the sums to the gradients that differ from sample to sample, and to generators.
     void (*gradients)(const View<T>&, int64_t first_sample, const T* sums, const Gradients<T>&);
-    // From a layer's sums to those of I and Z of its items; the sums are overwritten.
-    void (*phase_gradients)(const View<T>&, const Layer&, T* sums, double* generators);
+    // From a layer's sums to those of I and Z of its items, times a weight; the sums are
+    // overwritten.
+    void (*phase_gradients)(const View<T>&, const Layer&, double weight, T* sums,
+                            double* generators);
     // totals[pauli][W] += <psi|P|psi> from vectors begin to end.
     void (*expval)(const View<T>&, int64_t begin, int64_t end, const T* psi, double* totals);
     // Vectors begin to end of lambda = sum over paulis of weights[pauli][W] P psi.
     void (*seed)(const View<T>&, int64_t begin, int64_t end, const T* psi, const T* weights,
                  T* lambda);
-    // table <- exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
+    // table <- scale exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
     // coefficients [2^n], which are overwritten.
-    void (*phases)(const View<T>&, double* coefficients, T* table);
+    void (*phases)(const View<T>&, double* coefficients, double scale, T* table);
     const TransferKernels<T>* transfer;
 };
 

@@ -43,7 +43,7 @@ struct Phases {
         }
     }
 
-    // Leaves Im(conj(lambda) psi), summed over samples, at each address, then undoes the phases.
+    // Undoes the phases, and leaves Im(conj(lambda) psi), summed over samples, at each address.
     static void undo(const View<T>& view, const T* table, const Tile& tile, int count, T* psi,
                      T* lambda, T* sums) {
         for (int j = 0; j < count; ++j) {
@@ -51,10 +51,10 @@ struct Phases {
             V products[C];
             for (int c = 0; c < C; ++c) {
                 T *a = psi + at + c * N, *b = lambda + at + c * N;
-                products[c] = load<V>(b) * load<V>(a + W) - load<V>(b + W) * load<V>(a);
                 const Phase phase(view, table, at, c);
                 phase.turn_back(a);
                 phase.turn_back(b);
+                products[c] = load<V>(b) * load<V>(a + W) - load<V>(b + W) * load<V>(a);
             }
             put_samples(view, products, sums + ((at / (2 * W)) << view.lane_bits));
         }
@@ -75,7 +75,8 @@ struct Phases {
     }
 
     // From the sums at all addresses to those of I and Z of the layer's items.
-    static void gradients(const View<T>& view, const Layer& layer, T* sums, double* generators) {
+    static void gradients(const View<T>& view, const Layer& layer, double undone, T* sums,
+                          double* generators) {
         walsh_hadamard(view.num_qubits, sums);
         for (int t = layer.term_begin; t < layer.term_end; ++t) {
             const Term& term = view.terms[t];
@@ -83,13 +84,13 @@ struct Phases {
             const Item& item = view.items[term.item];
             const double sign = item.flip ? -1 : 1;
             each_character(item, view.controls, [&](double weight, uint64_t rows) {
-                generators[4 * term.item] += weight * sums[rows];
-                generators[4 * term.item + 3] += weight * sign * sums[rows ^ item.row];
+                generators[4 * term.item] += undone * weight * sums[rows];
+                generators[4 * term.item + 3] += undone * weight * sign * sums[rows ^ item.row];
             });
         }
     }
 
-    static void make_table(const View<T>& view, double* coefficients, T* table) {
+    static void make_table(const View<T>& view, double* coefficients, double scale, T* table) {
         walsh_hadamard(view.num_qubits, coefficients);
         constexpr int kStep = 16;
         const int64_t size = int64_t{1} << view.num_qubits;
@@ -98,6 +99,7 @@ struct Phases {
             const int count = size < kStep ? static_cast<int>(size) : kStep;
             for (int k = 0; k < count; ++k) angles[k] = coefficients[p + k];
             sincos<double, kStep>(angles, sines, cosines);
+            for (int k = 0; k < kStep; ++k) sines[k] *= scale, cosines[k] *= scale;
             for (int k = 0; k < count; ++k) {
                 if (view.lane_bits == 0) {
                     table[2 * (p + k)] = static_cast<T>(cosines[k]);

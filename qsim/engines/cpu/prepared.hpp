@@ -25,8 +25,10 @@ void evaluate(const Call<T>& call, const Factor& factor, Complex* out) {
     if (angle.source != kConstant)
         theta = angle.scale * call.data[angle.source][angle.index] + angle.offset;
     for (int e = 0; e < 4; ++e) out[e] = 0;
+    Complex phase = 1;
     for (int k = 0; k < (angle.source == kConstant ? 1 : 2); ++k) {
-        const Complex phase = std::polar(1.0, factor.frequencies[k] * theta);
+        const bool mirrored = k == 1 && factor.frequencies[1] == -factor.frequencies[0];
+        phase = mirrored ? std::conj(phase) : std::polar(1.0, factor.frequencies[k] * theta);
         for (int e = 0; e < 4; ++e) out[e] += phase * factor.projectors[k][e];
     }
 }
@@ -65,6 +67,11 @@ class Prepared {
           batched(call.program.items.size()),
           tail(batched.size()),
           shared(8 * batched.size()),
+          divided(batched.size()),
+          undone(batched.size(), T(1)),
+          cosines(batched.size(), 1.0),
+          layer_cosines(schedule.layers.size(), 1.0),
+          layer_undone(schedule.layers.size()),
           angles(4 * batched.size()) {
         const Program& program = call.program;
         for (size_t k = 0; k < batched.size(); ++k) {
@@ -103,14 +110,18 @@ class Prepared {
                 batched.data(),
                 tail.data(),
                 shared.data(),
+                divided.data(),
+                undone.data(),
                 nullptr,
                 measurement.groups.data(),
                 static_cast<int64_t>(measurement.groups.size()),
                 measurement.paulis.data(),
                 most_targets};
+        divide_dense();
         phases.resize(schedule.layers.size() * static_cast<size_t>(view.phase_table()));
         view.phases = phases.data();
         for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
+        weigh_sums();
     }
 
     // Whether the items of the product need a gradient.
@@ -162,12 +173,19 @@ class Prepared {
     std::vector<uint8_t> batched;
     std::vector<int32_t> tail;
     std::vector<T> shared;
+    std::vector<uint8_t> divided;
+    std::vector<T> undone;
+    std::vector<double> cosines;        // [items]: what they were divided by
+    std::vector<double> layer_cosines;  // [layers]: what they multiply by
+    std::vector<double> layer_undone;   // [layers]: see View::undone
     std::vector<double> angles;  // [items][4]: a rotation's phases before (0, 1) and after; a
                                  // diagonal's in the last two
     std::vector<T> phases;
     View<T> view;
 
   private:
+    static constexpr double kMostTangent = 8;
+
     ScheduleRequest request() const {
         const auto sources =
             static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
@@ -197,6 +215,7 @@ class Prepared {
                 angles[4 * k + 2 + q] = std::arg(euler.after[q]);
             }
             for (int e = 0; e < 4; ++e) product[e] = euler.rotation[e];
+            divide_by_cosine(k, product);
         } else if (item.kind == kDiagonal) {
             for (int q = 0; q < 2; ++q) angles[4 * k + 2 + q] = std::arg(product[3 * q]);
         }
@@ -206,13 +225,94 @@ class Prepared {
         }
     }
 
+    // [[1, -t], [t, 1]] takes half the arithmetic of [[c, -s], [s, c]]. The layer of the phases
+    // before the rotations of a group multiplies by all their cosines, on the way there and on the
+    // way back. In between, states are too short or too long: by no more than floats take.
+    void divide_by_cosine(size_t k, Complex* rotation) {
+        const double cosine = rotation[0].real();
+        if (rotation[2].real() > kMostTangent * cosine) return;
+        for (int e = 0; e < 4; ++e) rotation[e] /= cosine;
+        cosines[k] = cosine;
+        divided[k] = 1;
+    }
+
+    // A dense U is k diag(p, p*) [[1, t], [-t*, 1]] with |p| = 1, and takes three quarters of the
+    // arithmetic without its k. One item in a row of them keeps its form and takes all the k.
+    void divide_dense() {
+        constexpr double kLeast = 1e-10;  // sums have this to the power of -2
+        std::vector<int32_t> row;
+        Complex product = 1;
+        const auto close = [&] {
+            if (row.size() > 1) scale(row[0], product);
+            for (size_t i = 1; i < row.size(); ++i) divided[row[i]] = 1;
+            row.clear();
+            product = 1;
+        };
+        each_item_of_operations([&](const Operation& operation, int32_t k) {
+            if (operation.kind != kDense || batched[k] || call.program.items[k].num_controls())
+                return;
+            const Complex factor = dense_factor(k);
+            if (factor == 0.0) return;
+            if (!row.empty()) scale(k, 1.0 / factor), product *= factor;
+            row.push_back(k);
+            if (std::abs(product) < kLeast) close();
+        });
+        close();
+    }
+
+    // k of an item, or 0 where |t| is large.
+    Complex dense_factor(int32_t item) const {
+        const T* u = shared.data() + 8 * item;
+        const Complex a(u[0], u[1]), d(u[6], u[7]);
+        if (std::norm(Complex(u[2], u[3])) > kMostTangent * kMostTangent * std::norm(a)) return 0;
+        // Half the phase of the determinant, of which a d has the phase.
+        return std::abs(a) * std::sqrt(a * d / std::abs(a * d));
+    }
+
+    void scale(int32_t item, Complex factor) {
+        cosines[item] /= std::abs(factor);
+        for (T* u = shared.data() + 8 * item; u != shared.data() + 8 * item + 8; u += 2) {
+            const Complex scaled = Complex(u[0], u[1]) * factor;
+            u[0] = static_cast<T>(scaled.real()), u[1] = static_cast<T>(scaled.imag());
+        }
+    }
+
+    template <class Visit>
+    void each_item_of_operations(Visit visit) const {
+        for (const Operation& operation : schedule.operations) {
+            if (operation.pass == kPhases) continue;
+            visit(operation, operation.first);
+            if (operation.pass == kQuads) visit(operation, operation.second);
+        }
+    }
+
+    // Where an item is undone, psi and lambda are too long by the cosines of those that were undone
+    // before.
+    void weigh_sums() {
+        double weight = 1;
+        for (size_t o = schedule.operations.size(); o-- > 0;) {
+            const Operation& operation = schedule.operations[o];
+            if (operation.pass == kPhases) {
+                weight /= layer_cosines[operation.first] * layer_cosines[operation.first];
+                layer_undone[operation.first] = weight;
+                continue;
+            }
+            const int count = operation.pass == kQuads ? 2 : 1;
+            const int32_t items[2] = {operation.first, operation.second};
+            for (int i = 0; i < count; ++i) undone[items[i]] = static_cast<T>(weight);
+            for (int i = 0; i < count; ++i) weight *= cosines[items[i]] * cosines[items[i]];
+        }
+    }
+
     // The angle at an address is mean + difference (-1)^(r.p ^ flip) of every term where its
     // controls are 1: a sum of characters, of which the coefficients are collected here.
     void layer_phases(size_t l) {
         std::vector<double> coefficients(size_t{1} << call.program.num_qubits);
         const Layer& layer = schedule.layers[l];
+        double& scale = layer_cosines[l];
         for (int t = layer.term_begin; t < layer.term_end; ++t) {
             const Item& item = call.program.items[schedule.terms[t].item];
+            if (schedule.terms[t].part == kBefore) scale *= cosines[schedule.terms[t].item];
             const double* both = angles.data() + 4 * schedule.terms[t].item +
                                  (schedule.terms[t].part == kBefore ? 0 : 2);
             const double mean = (both[0] + both[1]) / 2,
@@ -222,7 +322,7 @@ class Prepared {
                 coefficients[rows ^ item.row] += weight * difference;
             });
         }
-        kernels.phases(view, coefficients.data(),
+        kernels.phases(view, coefficients.data(), scale,
                        phases.data() + l * static_cast<size_t>(view.phase_table()));
     }
 };

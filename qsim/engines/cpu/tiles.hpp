@@ -10,6 +10,9 @@ namespace {
 struct Tile {
     uint64_t base;
     const int64_t* at;
+
+    // From any vector to the one at its index ^ mask: at[index ^ mask] = at[index] ^ step(mask).
+    int64_t step(unsigned mask) const { return at[0] ^ at[mask]; }
 };
 
 // Calls visit(tile) for every tile of the sweep, on the buffer of a stage's coset at `place`.

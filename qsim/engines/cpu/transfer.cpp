@@ -14,9 +14,9 @@ namespace qsim::cpu {
 
 namespace {
 
-// Memory for what a thread keeps of the way forward: half of an outer cache. Where it does not
+// Memory for what a thread keeps of the way forward: twice an outer cache. Where it does not
 // suffice, parts of the way are gone twice.
-constexpr int64_t kKeptBytes = int64_t{1} << 20;
+constexpr int64_t kKeptBytes = int64_t{1} << 21;
 // Sums of large blocks are kept for that many parts and added in order, so that results do not
 // depend on the number of threads.
 constexpr int64_t kParts = 8, kLeastToShare = int64_t{1} << 17;
@@ -96,10 +96,13 @@ struct TransferRun<T>::Implementation {
     int64_t num_blocks() const {
         return (call.angles.batch + view.samples() - 1) / view.samples();
     }
+    // All threads share one large block after another where there are fewer blocks than threads.
+    bool shares_blocks() const { return parts() > 1 && num_blocks() < call.threads; }
     int threads_over_blocks() const {
+        if (shares_blocks()) return 1;
         return static_cast<int>(std::min<int64_t>(std::max(call.threads, 1), num_blocks()));
     }
-    int threads_in_block() const { return num_blocks() < call.threads ? call.threads : 1; }
+    int threads_in_block() const { return shares_blocks() ? call.threads : 1; }
     int64_t parts() const { return view.size() >= kLeastToShare ? kParts : 1; }
 
     Route route(const bool wanted[2]) const {
@@ -172,7 +175,8 @@ class TransferBlock {
         each_value(components, [&](int64_t at, int64_t place) { lambda[at] += cotangent[place]; });
     }
 
-    void differentiate(int step, const T* given, T* lambda, const Gradients<T>& out) {
+    void differentiate(int step, int64_t place, const T* given, T* lambda,
+                       const Gradients<T>& out) {
         constexpr int64_t kSums = int64_t{12} * kLanes<T>;
         T* sums = sums_.zeros(parts_ * kSums);
         each_part(step, [&](int64_t part, int64_t begin, int64_t end) {
@@ -180,7 +184,7 @@ class TransferBlock {
                                    sums + part * kSums);
         });
         for (int64_t k = kSums; k < parts_ * kSums; ++k) sums[k % kSums] += sums[k];
-        kernels_.gradients(view_, step, first_, sums, out);
+        kernels_.gradients(view_, step, place, first_, sums, out);
     }
 
     void store(const T* lambda, T* initial) const {
@@ -264,7 +268,7 @@ void go_back(TransferBlock<T>& block, const TransferView<T>& view, const Route& 
         }
         for (int64_t k = last - 1; k >= first; --k) {
             while (--next > wanted(k)) block.apply(next, true, lambda, lambda);
-            block.differentiate(next, states + (k - first) * size, lambda, out);
+            block.differentiate(next, k, states + (k - first) * size, lambda, out);
         }
     }
     if (!to_start) return;
@@ -343,7 +347,8 @@ void TransferRun<T>::backward(const std::vector<int64_t>& components, const T* c
     const bool asked[2] = {wanted[0] != nullptr, wanted[1] != nullptr};
     const Route route = run_->route(asked);
     const int64_t blocks = run_->num_blocks();
-    Totals generators(blocks, int64_t{12} * view.num_steps);
+    const auto num_wanted = static_cast<int64_t>(route.wanted.size());
+    Totals generators(blocks, 12 * num_wanted);
     std::vector<Totals> shared;
     bool batched[2];
     for (int s = 0; s < 2; ++s) {
@@ -366,18 +371,19 @@ void TransferRun<T>::backward(const std::vector<int64_t>& components, const T* c
     });
     const double* sums = generators.sum();
     double* totals[2] = {shared[0].sum(), shared[1].sum()};
-    for (const int step : route.wanted) {
+    for (int64_t k = 0; k < num_wanted; ++k) {
+        const int step = route.wanted[static_cast<size_t>(k)];
         if (run_->own[static_cast<size_t>(step)] >= 0) continue;
         const TransferFactor* factors = view.factors + view.steps[step].factor_begin;
         Rows<double> rows;
-        std::copy_n(sums + 12 * step, 12, rows.begin());
+        std::copy_n(sums + 12 * k, 12, rows.begin());
         chain_gradient<double>(
             factors, shared_maps(view, view.steps[step]), rows,
-            [&](int k, double& cosine, double& sine) {
-                cosine_and_sine(view, factors[k].angle, cosine, sine);
+            [&](int f, double& cosine, double& sine) {
+                cosine_and_sine(view, factors[f].angle, cosine, sine);
             },
-            [&](int k, double found) {
-                const Angle& angle = factors[k].angle;
+            [&](int f, double found) {
+                const Angle& angle = factors[f].angle;
                 if (asked[angle.source]) totals[angle.source][angle.index] += angle.scale * found;
             });
     }

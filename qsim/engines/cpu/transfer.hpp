@@ -98,10 +98,10 @@ struct TransferKernels {
     // given grow.
     void (*differentiate)(const TransferView<T>&, int step, const T* own, int64_t begin,
                           int64_t end, const T* given, T* lambda, T* sums);
-    // From the sums of a one-qubit step, which are overwritten, to gradients: of a map that the
-    // batch shares generators [steps][12] grow, else shared and batched.
-    void (*gradients)(const TransferView<T>&, int step, int64_t first_sample, T* sums,
-                      const Gradients<T>& out);
+    // From the sums of a one-qubit step, which are overwritten, to gradients: if the batch shares its
+    // map, row `place` of generators [..., 12] grows, else shared and batched do.
+    void (*gradients)(const TransferView<T>&, int step, int64_t place, int64_t first_sample,
+                      T* sums, const Gradients<T>& out);
 };
 
 // One call's tensors; see Call.

@@ -259,8 +259,8 @@ struct Transfers {
         }
     }
 
-    static void gradients(const TransferView<T>& view, int step, int64_t first, T* sums,
-                          const Gradients<T>& out) {
+    static void gradients(const TransferView<T>& view, int step, int64_t place, int64_t first,
+                          T* sums, const Gradients<T>& out) {
         const auto samples = static_cast<int>(view.samples());
         for (int e = 0; e < 12; ++e) {  // each sample's sum to its first lane
             for (int width = W / 2; width >= samples; width /= 2) {
@@ -270,7 +270,7 @@ struct Transfers {
         if (view.own[step] < 0) {
             for (int e = 0; e < 12; ++e) {
                 for (int l = 0; l < samples; ++l)
-                    out.generators[12 * step + e] += static_cast<double>(sums[e * W + l]);
+                    out.generators[12 * place + e] += static_cast<double>(sums[e * W + l]);
             }
             return;
         }
