@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import Case
-from benchmarks.works import forward, hamiltonian, step, structure
+from benchmarks.works import conversion, forward, hamiltonian, step, structure
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,5 @@ WORKS = {
             Contender("Efficient QML, a new structure every step", "ours.structure_new"),
         ),
     ),
+    "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
 }

@@ -41,7 +41,6 @@ from qml.trainer import Trainer
 from qml.training import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
-from qsim.files import damaged
 
 # Seconds from one execution to the next on IBM devices, most of it the default delay between them.
 REPETITION = 250e-6

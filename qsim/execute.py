@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.clifford import Stabilizers, run_clifford
 from qsim.dynamic import execute as dynamic
 from qsim.dynamic.ensemble import Ensemble, counted
 from qsim.dynamic.plan import is_dynamic
@@ -61,6 +62,11 @@ def expval(
             or generators, or a gradient that cannot be had.
     """
     rule = find_rule(gradient)
+    if options.get("engine") == "stim":
+        if rule is not None:
+            raise UsageError("engine='stim' has no gradients: leave out gradient=...")
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.expval(observables, shots=shots, generator=generator)
     if is_dynamic(circuit):
         if rule is not None:
             raise UsageError("a circuit with measurements has the gradient 'adjoint' only")
@@ -92,17 +98,20 @@ def run(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     **options: Unpack[Options],
-) -> State | Ensemble:
+) -> State | Ensemble | Stabilizers:
     """Run the circuit once, to ask for several results.
 
     Arguments and errors as for `expval`. A circuit with measurements, resets or classical control
-    gives an Ensemble: the states of all its branches.
+    gives an Ensemble: the states of all its branches. With engine="stim" the result is Stabilizers,
+    which have expval, samples and counts.
 
     Example:
         >>> state = run(Circuit(2).h(0).cx(0, 1))
         >>> [round(x, 3) for x in state.probabilities().tolist()], state.entropy([0]).item()
         ([0.5, 0.0, 0.0, 0.5], 1.0)
     """
+    if options.get("engine") == "stim":
+        return run_clifford(circuit, weights, inputs, options)
     if is_dynamic(circuit):
         return dynamic.ensemble(circuit, weights, inputs, options)
     call = prepare(circuit, weights, inputs, **options)
@@ -114,12 +123,21 @@ def _pure(
     circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
 ) -> State:
     """The state, where results need a pure one."""
-    found = run(circuit, weights, inputs, **options)
+    found = _not_stim(circuit, weights, inputs, options)
     if not isinstance(found, State):
         raise UsageError(
             "a circuit with measurements or resets ends in no pure state: take expval, "
             "probabilities, reduced_density_matrix, or the states of run(circuit)"
         )
+    return found
+
+
+def _not_stim(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State | Ensemble:
+    _refuse_stim(options)
+    found = run(circuit, weights, inputs, **options)
+    assert not isinstance(found, Stabilizers)
     return found
 
 
@@ -170,6 +188,7 @@ def probabilities(
 
     With `noise`, of what is read with its readout errors.
     """
+    _refuse_stim(options)
     if is_dynamic(circuit):
         return dynamic.ensemble(circuit, weights, inputs, options).probabilities(qubits)
     call = prepare(circuit, weights, inputs, **options)
@@ -190,6 +209,7 @@ def density_matrix(
     Returns:
         complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
     """
+    _refuse_stim(options)
     if is_dynamic(circuit):
         every = range(circuit.num_qubits)
         return dynamic.ensemble(circuit, weights, inputs, options).reduced_density_matrix(every)
@@ -201,6 +221,13 @@ def density_matrix(
 def _qubits(circuit: Circuit, qubits: Iterable[int] | None) -> tuple[int, ...]:
     every = range(circuit.num_qubits)
     return tuple(every) if qubits is None else check_qubits(qubits, circuit.num_qubits)
+
+
+def _refuse_stim(options: Options) -> None:
+    if options.get("engine") == "stim":
+        raise UsageError(
+            "engine='stim' keeps no amplitudes: take expval, samples or counts, or another engine"
+        )
 
 
 @torch.no_grad()
@@ -219,6 +246,10 @@ def samples(
     Of a circuit with measurements, what its classical bits hold at the end; bits that nothing was
     measured into are 0.
     """
+    if options.get("engine") == "stim":
+        return run_clifford(circuit, weights, inputs, options).samples(
+            shots, qubits, generator=generator
+        )
     if is_dynamic(circuit):
         _refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
@@ -242,6 +273,10 @@ def counts(
 
     Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
     """
+    if options.get("engine") == "stim":
+        return run_clifford(circuit, weights, inputs, options).counts(
+            shots, qubits, generator=generator
+        )
     where = None if is_dynamic(circuit) and qubits is None else _qubits(circuit, qubits)
     drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
     return counted(drawn, circuit.num_clbits if where is None else len(where))
@@ -283,7 +318,7 @@ def reduced_density_matrix(
     **options: Unpack[Options],
 ) -> Tensor:
     """Density matrices of some qubits: see `State.reduced_density_matrix`."""
-    return run(circuit, weights, inputs, **options).reduced_density_matrix(qubits)
+    return _not_stim(circuit, weights, inputs, options).reduced_density_matrix(qubits)
 
 
 def purity(
@@ -294,7 +329,7 @@ def purity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Purity of some qubits, real [batch]: see `State.purity`."""
-    return run(circuit, weights, inputs, **options).purity(qubits)
+    return _not_stim(circuit, weights, inputs, options).purity(qubits)
 
 
 def entropy(

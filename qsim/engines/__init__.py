@@ -62,7 +62,7 @@ def select_engine(name: str, device_type: str) -> Engine:
         UsageError: for an unknown engine, or one that does not fit the device or this installation.
     """
     if name not in ("auto", "cpu", "reference"):
-        raise UsageError(f"there is no engine {name!r}: use auto, cpu or reference")
+        raise UsageError(f"there is no engine {name!r}: use auto, cpu, reference or stim")
     if name == "cpu" and device_type != "cpu":
         raise UsageError(
             f"the cpu engine takes tensors on the cpu, not on {device_type}: use engine='auto'"

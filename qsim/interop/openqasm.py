@@ -25,7 +25,7 @@ MAX_DIGITS = 5  # in the size of a register
 
 _WORD = re.compile(r"OPENQASM\s+([23])(?:\.\d+)?\s*;")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_SIZE = re.compile(r"\b(?:qreg|creg|qubit|bit)\b[^;]*?\d{%d}" % (MAX_DIGITS + 1))
+_SIZE = re.compile(rf"\b(?:qreg|creg|qubit|bit)\b[^;]*?\d{{{MAX_DIGITS + 1}}}")
 _OPERATOR = re.compile(r"[-+*/^!~@%&|<>]")
 _PLACE = re.compile(r"(?:.*?:)?(\d+),(\d+): (.*)", re.DOTALL)
 _SYMBOL = re.compile(r"_([wx])_(\d+)_")
@@ -136,8 +136,10 @@ def _parsed(name: str, text: str, version: int) -> QuantumCircuit:
     purpose = f"reading OpenQASM {version}"
     if version == 2:
         qasm2 = need("qiskit.qasm2", extra="ibm", purpose=purpose)
-        known, custom = (qasm2.QASM2ParseError,), qasm2.LEGACY_CUSTOM_INSTRUCTIONS
-        return _guarded(name, known, lambda: qasm2.loads(text, custom_instructions=custom))
+        custom = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        return _guarded(
+            name, (qasm2.QASM2ParseError,), lambda: qasm2.loads(text, custom_instructions=custom)
+        )
     qasm3 = need("qiskit.qasm3", extra="ibm", purpose=purpose)
     need("qiskit_qasm3_import", extra="ibm", purpose=purpose)
     parser = need("openqasm3.parser", extra="ibm", purpose=purpose)

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qsim.bound import Bound, bound
 from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError, need
 from qsim.gates import Gate, fill
-from qsim.interop.bound import Bound, bound
 from qsim.parameters import whole
 
 if TYPE_CHECKING:
@@ -102,12 +102,11 @@ def from_pennylane(
 
 
 def _places(used: Iterable[Any], given: list[Any] | None) -> dict[Any, int]:
+    if given is None:
+        numbers = [whole(label) for label in used]
+        if all(number is not None and number >= 0 for number in numbers):
+            return {number: number for number in numbers if number is not None}
     labels = list(used) if given is None else given
-    numbers = [whole(label) for label in labels]
-    if all(number is not None and number >= 0 for number in numbers):
-        by_number = dict(zip(labels, numbers, strict=True))
-        if given is None or sorted(by_number.values()) == list(range(len(labels))) == numbers:
-            return by_number  # type: ignore[return-value]
     places = {label: k for k, label in enumerate(labels)}
     missing = [label for label in used if label not in places]
     if missing:
@@ -243,9 +242,17 @@ def to_pennylane(
     operations = [
         made
         for gate, qubits, params in plain.gates
-        for made in _written(pennylane, gate, list(qubits), [value_of(p) for p in params])
+        for made in _written(pennylane, gate, list(qubits), _alike([value_of(p) for p in params]))
     ]
     return pennylane.tape.QuantumScript(operations)
+
+
+def _alike(angles: Sequence[Bound]) -> Sequence[Bound]:
+    """All as tensors of one shape if one is a tensor: PennyLane's gates want nothing mixed."""
+    tensors = [angle for angle in angles if isinstance(angle, Tensor)]
+    if not tensors:
+        return angles
+    return torch.broadcast_tensors(*[torch.as_tensor(a, dtype=tensors[0].dtype) for a in angles])
 
 
 def _written(

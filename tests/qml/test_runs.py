@@ -1,6 +1,5 @@
 """Run folders: atomic, recognised, never damaged, and one sentence for whatever is wrong."""
 
-import json
 import os
 from pathlib import Path
 

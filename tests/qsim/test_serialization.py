@@ -139,11 +139,11 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch) -> 
 @pytest.mark.parametrize("batch", [[], [3]])
 def test_states_are_kept_exactly(tmp_path: Path, dtype: torch.dtype, batch: list[int]) -> None:
     amplitudes = torch.randn(*batch, 8, dtype=dtype)
-    for given in (amplitudes, amplitudes.conj()):
-        path = State(given).save(tmp_path / "state.safetensors")
+    for rows in (amplitudes, amplitudes.conj()):
+        path = State(rows).save(tmp_path / "state.safetensors")
         found = State.load(path).amplitudes
         assert found.dtype == dtype
-        assert torch.equal(found, given.resolve_conj())
+        assert torch.equal(found, rows.resolve_conj())
 
 
 def test_damaged_states_are_named(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "memory.hpp"
-#include "parallel.hpp"
 #include "prepared.hpp"
 
 namespace qsim::cpu {
@@ -30,17 +29,21 @@ std::vector<const InstructionSet*> available() {
 std::atomic<const InstructionSet*> chosen{available().front()};
 std::atomic<Limits> limits_in_use{Limits{}};
 
-// Derivatives of the angles of an item's tail, from its sums Im<lambda|P|psi>: with L the product
-// of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
+// Derivatives [factors] of the angles of an item's tail, from its sums Im<lambda|P|psi>: with L the
+// product of the factors after f, it is -2 sum_P h_P Im<lambda|P|psi>, h = L K L+.
 template <class T>
-void shared_derivatives(const Call<T>& call, const Item& item, int32_t tail, const double* phases,
-                        const double* sums, double* const totals[2]) {
-    // The sums of a rotation were taken before its phases: start from there.
-    Complex after[4] = {std::polar(1.0, -phases[0]), 0, 0, std::polar(1.0, -phases[1])}, own[4];
-    for (int f = item.factor_end - 1; f >= tail; --f) {
-        const Factor& factor = call.program.factors[f];
+void shared_derivatives(const Prepared<T>& run, int64_t k, const double* sums,
+                        double* derivatives) {
+    const Item& item = run.call.program.items[k];
+    Complex after[4] = {1, 0, 0, 1}, own[4];
+    if (run.schedule.rotation[k]) {  // its sums were taken before its phases: start from there
+        after[0] = std::polar(1.0, -run.angles[4 * k + 2]);
+        after[3] = std::polar(1.0, -run.angles[4 * k + 3]);
+    }
+    for (int f = item.factor_end - 1; f >= run.tail[k]; --f) {
+        const Factor& factor = run.call.program.factors[f];
         const Angle& angle = factor.angle;
-        if (angle.source != kConstant && totals[angle.source]) {
+        if (angle.source != kConstant) {
             Complex k[4], h[4] = {std::conj(after[0]), std::conj(after[2]), std::conj(after[1]),
                                   std::conj(after[3])};
             for (int e = 0; e < 4; ++e) {
@@ -50,11 +53,10 @@ void shared_derivatives(const Call<T>& call, const Item& item, int32_t tail, con
             multiply_into(h, k);
             multiply_into(h, after);
             const double trace = (h[0] + h[3]).real(), difference = (h[0] - h[3]).real();
-            totals[angle.source][angle.index] -=
-                angle.scale * (trace * sums[0] + 2 * h[2].real() * sums[1] +
-                               2 * h[2].imag() * sums[2] + difference * sums[3]);
+            derivatives[f] = -angle.scale * (trace * sums[0] + 2 * h[2].real() * sums[1] +
+                                             2 * h[2].imag() * sums[2] + difference * sums[3]);
         }
-        evaluate(call, factor, own);
+        std::copy_n(run.factors.data() + 4 * f, 4, own);
         multiply_into(own, after);
         std::copy(own, own + 4, after);
     }
@@ -475,12 +477,15 @@ void backward(const Prepared<T>& run, const T* psi, const Cotangent<T>& cotangen
                 sums[s][k] += totals[s][b * call.size[s] + k];
         }
     }
-    const double none[2] = {0, 0};
-    for (int64_t k = 0; k < items; ++k) {
-        if (!program.items[k].depends) continue;
-        const double* phases = run.schedule.rotation[k] ? run.angles.data() + 4 * k + 2 : none;
-        shared_derivatives(call, program.items[k], run.tail[k], phases, generators.data() + 4 * k,
-                           sums);
+    std::vector<double> derivatives(program.factors.size());
+    run.each_item([&](int64_t k) {
+        if (program.items[k].depends)
+            shared_derivatives(run, k, generators.data() + 4 * k, derivatives.data());
+    });
+    for (size_t f = 0; f < derivatives.size(); ++f) {
+        const Angle& angle = program.factors[f].angle;
+        if (angle.source != kConstant && sums[angle.source])
+            sums[angle.source][angle.index] += derivatives[f];
     }
     for (int s = 0; s < 2; ++s) {
         for (int64_t k = 0; shared[s] && k < call.size[s]; ++k)

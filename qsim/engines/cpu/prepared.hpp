@@ -6,15 +6,22 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "parallel.hpp"
 
 namespace qsim::cpu {
 
 inline void multiply_into(Complex* product, const Complex* left) {
-    const Complex a = left[0] * product[0] + left[1] * product[2];
-    const Complex b = left[0] * product[1] + left[1] * product[3];
-    const Complex c = left[2] * product[0] + left[3] * product[2];
-    const Complex d = left[2] * product[1] + left[3] * product[3];
-    product[0] = a, product[1] = b, product[2] = c, product[3] = d;
+    // The operator * of finite numbers; the one of std::complex looks for others.
+    const auto times = [](const Complex& a, const Complex& b) {
+        return Complex(a.real() * b.real() - a.imag() * b.imag(),
+                       a.real() * b.imag() + a.imag() * b.real());
+    };
+    for (int column = 0; column < 2; ++column) {
+        Complex &above = product[column], &below = product[2 + column];
+        const Complex first = above, second = below;
+        above = times(left[0], first) + times(left[1], second);
+        below = times(left[2], first) + times(left[3], second);
+    }
 }
 
 // A factor's matrix, from the first row of its source.
@@ -66,6 +73,7 @@ class Prepared {
           schedule(call.program.schedule(request())),
           batched(call.program.items.size()),
           tail(batched.size()),
+          factors(4 * call.program.factors.size()),
           shared(8 * batched.size()),
           divided(batched.size()),
           undone(batched.size(), T(1)),
@@ -82,7 +90,6 @@ class Prepared {
                 const int32_t source = program.factors[f].angle.source;
                 if (source != kConstant && call.batched[source]) tail[k] = f + 1;
             }
-            shared_matrix(k);
         }
         Angles<T> sources{{call.data[0], call.data[1]}, {}, call.batch};
         for (int s = 0; s < 2; ++s) sources.stride[s] = call.batched[s] ? call.size[s] : 0;
@@ -117,10 +124,13 @@ class Prepared {
                 static_cast<int64_t>(measurement.groups.size()),
                 measurement.paulis.data(),
                 most_targets};
+        each_item([&](int64_t k) { shared_matrix(static_cast<size_t>(k)); });
         divide_dense();
         phases.resize(schedule.layers.size() * static_cast<size_t>(view.phase_table()));
         view.phases = phases.data();
-        for (size_t l = 0; l < schedule.layers.size(); ++l) layer_phases(l);
+        const auto layers = static_cast<int64_t>(schedule.layers.size());
+        parallel_for(threads(), layers,
+                     [&](int64_t layer, int) { layer_phases(static_cast<size_t>(layer)); });
         weigh_sums();
     }
 
@@ -154,6 +164,16 @@ class Prepared {
         return k;
     }
 
+    // work(item) for all items, by as many threads as the run has.
+    template <class Work>
+    void each_item(Work work) const {
+        constexpr int64_t kPart = 16;
+        const auto items = static_cast<int64_t>(batched.size());
+        parallel_for(threads(), (items + kPart - 1) / kPart, [&](int64_t part, int) {
+            for (int64_t k = kPart * part; k < std::min(items, kPart * (part + 1)); ++k) work(k);
+        });
+    }
+
     int64_t num_blocks() const { return (call.batch + view.samples() - 1) / view.samples(); }
     int64_t block_size() const { return 2 * kLanes<T> * view.num_vectors(); }
 
@@ -163,6 +183,7 @@ class Prepared {
     bool staged() const { return view.num_qubits - lane_bits > limits.stage_bits; }
     int threads_over_blocks() const { return staged() ? 1 : worth(num_blocks()); }
     int threads_in_block() const { return staged() ? worth(1) : 1; }
+    int threads() const { return std::max(threads_over_blocks(), threads_in_block()); }
 
     const Call<T> call;
     const Measurement& measurement;
@@ -172,6 +193,7 @@ class Prepared {
     const Schedule& schedule;
     std::vector<uint8_t> batched;
     std::vector<int32_t> tail;
+    std::vector<Complex> factors;  // [factors][4]: matrices of those that the batch shares
     std::vector<T> shared;
     std::vector<uint8_t> divided;
     std::vector<T> undone;
@@ -203,10 +225,10 @@ class Prepared {
 
     void shared_matrix(size_t k) {
         const Item& item = call.program.items[k];
-        Complex product[4] = {1, 0, 0, 1}, next[4];
+        Complex product[4] = {1, 0, 0, 1};
         for (int f = tail[k]; f < item.factor_end; ++f) {
-            evaluate(call, call.program.factors[f], next);
-            multiply_into(product, next);
+            evaluate(call, call.program.factors[f], &factors[4 * f]);
+            multiply_into(product, &factors[4 * f]);
         }
         if (schedule.rotation[k]) {
             const Euler euler(product);

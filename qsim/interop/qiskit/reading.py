@@ -187,13 +187,14 @@ def _barrier(reader: _Reader, circuit: Circuit, operation: Any, qubits: Sequence
 def _permutation(reader: _Reader, circuit: Circuit, operation: Any, qubits: Sequence[int]) -> bool:
     """Qubit k of the result is qubit pattern[k] of what came in."""
     states = np.arange(2**operation.num_qubits)
-    targets = sum((states >> int(q) & 1) << k for k, q in enumerate(operation.pattern))
-    circuit.permutation(targets.tolist(), qubits)
+    bits = [(states >> int(q) & 1) << k for k, q in enumerate(operation.pattern)]
+    circuit.permutation(np.sum(bits, axis=0).tolist(), qubits)
     return True
 
 
 def _rv(reader: _Reader, circuit: Circuit, operation: Any, qubits: Sequence[int]) -> bool:
-    circuit.rv(*map(read_angle, operation.params), qubits[0])
+    vx, vy, vz = map(read_angle, operation.params)
+    circuit.rv(vx, vy, vz, qubits[0])
     return True
 
 

@@ -53,7 +53,9 @@ def test_circuits_come_back(circuits: Callable, tensors: Callable, data: st.Data
     weights, inputs = data.draw(tensors(torch.float64, None))
     expected = state(circuit, weights, inputs)
     back = from_openqasm(to_openqasm3(circuit))
-    found = state(back, weights[: back.num_weights], inputs[: back.num_inputs], dtype=torch.complex128)
+    found = state(
+        back, weights[: back.num_weights], inputs[: back.num_inputs], dtype=torch.complex128
+    )
     torch.testing.assert_close(found, expected, atol=1e-11, rtol=0)
     text = to_openqasm2(circuit.bind(weights, inputs))
     assert_same_but_for_a_phase(state(from_openqasm(text), dtype=torch.complex128), expected)
@@ -112,7 +114,7 @@ def test_the_place_names_the_file(tmp_path: Path) -> None:
     path.write_bytes(b"OPENQASM 3;\n\xff\xfe")
     with pytest.raises(UsageError, match="is no text"):
         from_openqasm(path)
-    with pytest.raises(UsageError, match="cannot read '.*missing.qasm'"):
+    with pytest.raises(UsageError, match=r"cannot read '.*missing\.qasm'"):
         from_openqasm(tmp_path / "missing.qasm")
 
 

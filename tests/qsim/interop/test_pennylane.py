@@ -9,8 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import random_unitary
 
-from qsim import GATES, Circuit, Gate, Input, Parameter, PauliString, UsageError, Weight
-from qsim import expval, state
+from qsim import (
+    GATES,
+    Circuit,
+    Gate,
+    Input,
+    Parameter,
+    PauliString,
+    UsageError,
+    Weight,
+    expval,
+    state,
+)
 from qsim.interop.pennylane import _NAMES, from_pennylane, to_pennylane
 
 pl = pytest.importorskip("pennylane")

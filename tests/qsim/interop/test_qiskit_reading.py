@@ -8,9 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, QuantumRegister
-from qiskit.circuit import AnnotatedOperation, ControlModifier, Instruction, InverseModifier
+from qiskit.circuit import (
+    AnnotatedOperation,
+    ControlModifier,
+    Instruction,
+    InverseModifier,
+    ParameterVector,
+    PowerModifier,
+    library,
+)
 from qiskit.circuit import Parameter as QiskitParameter
-from qiskit.circuit import ParameterVector, PowerModifier, library
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector, random_unitary

@@ -32,7 +32,9 @@ def bound(
         given = tensors[name]
         if (0 if given is None else given.shape[-1]) != size:
             shown = "none were given" if given is None else f"not {list(given.shape)}"
-            raise UsageError(f"the circuit takes {name} of shape [{size}] or [batch, {size}]: {shown}")
+            raise UsageError(
+                f"the circuit takes {name} of shape [{size}] or [batch, {size}]: {shown}"
+            )
     found = [torch.zeros(0) if tensor is None else tensor for tensor in tensors.values()]
     dtype = torch.promote_types(found[0].dtype, found[1].dtype)
     plain, own, data = resolve(circuit, found[0].to(dtype), found[1].to(dtype), values)
