@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import Case
-from benchmarks.works import conversion, forward, hamiltonian, step, structure
+from benchmarks.works import (
+    candidates,
+    conversion,
+    forward,
+    hamiltonian,
+    noise,
+    noise_gradient,
+    step,
+    structure,
+)
 
 
 @dataclass(frozen=True)
@@ -74,4 +83,15 @@ WORKS = {
         ),
     ),
     "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
+    "noise": Work(
+        noise.CASES,
+        (
+            Contender("Efficient QML", "ours.noise"),
+            Contender("Qiskit Aer", "peers.aer_noise", environment="main"),
+        ),
+    ),
+    "noise_gradient": Work(
+        noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
+    ),
+    "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
 }

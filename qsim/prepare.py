@@ -218,6 +218,7 @@ def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, meth
         if not isinstance(noise, NoiseModel):
             raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
         noise.check(circuit)
+    exact.check_operations(circuit)
     return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))
 
 

@@ -14,6 +14,8 @@ from qsim.circuit import Circuit, Operation
 from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
+from qsim.gates import Gate
+from qsim.noise.channels import Channel
 from qsim.noise.lowering import readout_map
 from qsim.noise.pauli_basis import letters_of
 from qsim.observables import PauliString, Strings
@@ -176,6 +178,15 @@ def distribution(values: Tensor) -> Tensor:
     """Probabilities [batch, 2**k] of what is read, from expectation values of `letters_on`."""
     found = walsh_hadamard(values) / values.shape[1]
     return found.clamp(min=0)  # rounding may leave less
+
+
+def check_operations(circuit: Circuit) -> None:
+    """Raises UsageError for what is neither a gate nor a channel."""
+    for operation in () if circuit.is_unitary else circuit.operations:
+        if not isinstance(operation.gate, (Gate, Channel)):
+            raise UsageError(
+                f"this takes a circuit of gates and channels alone, but the circuit has {operation}"
+            )
 
 
 def check_method(method: str) -> None:

@@ -147,7 +147,8 @@ struct Run {
     }
 };
 
-// --- Exact noise ----------------------------------------------------------------------------------
+// --- Exact noise
+// ----------------------------------------------------------------------------------
 
 // qubits, parameter, scale, offset, constant, cosine, sine
 using TransferRow = std::tuple<std::vector<int32_t>, int32_t, double, double, std::vector<double>,

@@ -68,9 +68,14 @@ struct TransferRun<T>::Implementation {
         while (int64_t{1} << bits < std::min<int64_t>(kLanes<T>, call.angles.batch)) ++bits;
         own.assign(program.steps.size(), -1);
         shared.resize(12 * program.steps.size());
-        view = {program.num_qubits,     bits,        static_cast<int>(program.steps.size()),
-                program.steps.data(),   program.factors.data(),
-                call.angles,            own.data(),  shared.data()};
+        view = {program.num_qubits,
+                bits,
+                static_cast<int>(program.steps.size()),
+                program.steps.data(),
+                program.factors.data(),
+                call.angles,
+                own.data(),
+                shared.data()};
         for (size_t k = 0; k < program.steps.size(); ++k) {
             const TransferStep& step = program.steps[k];
             if (step.kind != kOneQubit) continue;
@@ -93,9 +98,7 @@ struct TransferRun<T>::Implementation {
                            });
     }
 
-    int64_t num_blocks() const {
-        return (call.angles.batch + view.samples() - 1) / view.samples();
-    }
+    int64_t num_blocks() const { return (call.angles.batch + view.samples() - 1) / view.samples(); }
     // All threads share one large block after another where there are fewer blocks than threads.
     bool shares_blocks() const { return parts() > 1 && num_blocks() < call.threads; }
     int threads_over_blocks() const {

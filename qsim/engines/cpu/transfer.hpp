@@ -1,8 +1,8 @@
 // Exact noise: density matrices in the Pauli basis, where every gate and channel is a real matrix.
 //
 // rho = 2^-n sum_P r_P P with r_P = <P>. Component p of r has two bits for each qubit, from the
-// lowest on: I, X, Y, Z = 0, 1, 2, 3. A block holds r of S samples, S a power of two up to the lanes
-// of a vector: component p of sample s at p * S + s.
+// lowest on: I, X, Y, Z = 0, 1, 2, 3. A block holds r of S samples, S a power of two up to the
+// lanes of a vector: component p of sample s at p * S + s.
 #pragma once
 
 #include <array>
@@ -98,8 +98,8 @@ struct TransferKernels {
     // given grow.
     void (*differentiate)(const TransferView<T>&, int step, const T* own, int64_t begin,
                           int64_t end, const T* given, T* lambda, T* sums);
-    // From the sums of a one-qubit step, which are overwritten, to gradients: if the batch shares its
-    // map, row `place` of generators [..., 12] grows, else shared and batched do.
+    // From the sums of a one-qubit step, which are overwritten, to gradients: if the batch shares
+    // its map, row `place` of generators [..., 12] grows, else shared and batched do.
     void (*gradients)(const TransferView<T>&, int step, int64_t place, int64_t first_sample,
                       T* sums, const Gradients<T>& out);
 };
@@ -127,8 +127,8 @@ class TransferRun {
     // values [batch, components] of r.
     void forward(const std::vector<int64_t>& components, T* values) const;
     // Gradients of weights, inputs and initial states; null where not wanted.
-    void backward(const std::vector<int64_t>& components, const T* cotangent,
-                  T* const wanted[2], T* initial) const;
+    void backward(const std::vector<int64_t>& components, const T* cotangent, T* const wanted[2],
+                  T* initial) const;
 
   private:
     struct Implementation;

@@ -49,7 +49,8 @@ struct Transfers {
         }
     }
 
-    // --- One qubit --------------------------------------------------------------------------------
+    // --- One qubit
+    // --------------------------------------------------------------------------------
 
     template <class R>
     static void apply_map(const Map& map, int bit, bool transpose, int64_t begin, int64_t end,
@@ -110,7 +111,8 @@ struct Transfers {
         }
     }
 
-    // --- Several qubits ---------------------------------------------------------------------------
+    // --- Several qubits
+    // ---------------------------------------------------------------------------
 
     // Where the components of a step's qubits lie, and which bits to leave out for them.
     struct Places {
@@ -175,7 +177,8 @@ struct Transfers {
         }
     }
 
-    // --- Steps ------------------------------------------------------------------------------------
+    // --- Steps
+    // ------------------------------------------------------------------------------------
 
     static int bit_of(const TransferView<T>& view, int step) {
         return 2 * view.steps[step].qubits[0] + view.sample_bits;
@@ -213,7 +216,8 @@ struct Transfers {
         });
     }
 
-    // --- Angles -----------------------------------------------------------------------------------
+    // --- Angles
+    // -----------------------------------------------------------------------------------
 
     // Cosines and sines of an angle for the block's samples; samples beyond the batch get angle 0.
     static void turn(const TransferView<T>& view, const Angle& angle, int64_t first, T* cosines,
@@ -223,11 +227,12 @@ struct Transfers {
         const T scale = static_cast<T>(angle.scale), offset = static_cast<T>(angle.offset);
         for (int l = 0; l < W; ++l) {
             const int64_t sample = first + (l & (view.samples() - 1));
-            theta[l] = sample < angles.batch
-                           ? scale * angles.data[angle.source][sample * angles.stride[angle.source] +
-                                                               angle.index] +
-                                 offset
-                           : T(0);
+            theta[l] =
+                sample < angles.batch
+                    ? scale * angles.data[angle.source]
+                                         [sample * angles.stride[angle.source] + angle.index] +
+                          offset
+                    : T(0);
         }
         sincos<T, W>(theta, sines, cosines);
     }
@@ -240,8 +245,8 @@ struct Transfers {
             alignas(64) T cosines[W] = {}, sines[W] = {};
             const Angle& angle = view.factors[f].angle;
             if (angle.source != kConstant) turn(view, angle, first, cosines, sines);
-            maps.push_back(factor_rows<T>(view.factors[f], load<V>(cosines + c * N),
-                                          load<V>(sines + c * N)));
+            maps.push_back(
+                factor_rows<T>(view.factors[f], load<V>(cosines + c * N), load<V>(sines + c * N)));
         }
         return maps;
     }

@@ -59,10 +59,11 @@ inline void chain_gradient(const TransferFactor* factors, const std::vector<Rows
                                      static_cast<T>(factors[k].cosine[i + j]) * sine;
                     const Rows<V>& right = before[k];
                     const int row = 4 * (j - 1);
-                    total += change * (j == 0 ? left[i]
-                                              : left[i] * right[row] + left[i + 1] * right[row + 1] +
-                                                    left[i + 2] * right[row + 2] +
-                                                    left[i + 3] * right[row + 3]);
+                    total +=
+                        change *
+                        (j == 0 ? left[i]
+                                : left[i] * right[row] + left[i + 1] * right[row + 1] +
+                                      left[i + 2] * right[row + 2] + left[i + 3] * right[row + 3]);
                 }
             }
             out(k, total);

@@ -36,8 +36,7 @@ Square reordered(const Square& matrix, const std::vector<size_t>& order) {
     }
     Square result(side * side);
     for (size_t i = 0; i < side; ++i) {
-        for (size_t j = 0; j < side; ++j)
-            result[i * side + j] = matrix[where[i] * side + where[j]];
+        for (size_t j = 0; j < side; ++j) result[i * side + j] = matrix[where[i] * side + where[j]];
     }
     return result;
 }
@@ -145,8 +144,7 @@ class Planner {
         for (size_t k = 0; k < order.size(); ++k) {
             while (qubits[order[k]] != step.qubits[k]) ++order[k];
         }
-        step.matrix =
-            product(reordered(matrix, order), step.matrix, side_of(step.qubits.size()));
+        step.matrix = product(reordered(matrix, order), step.matrix, side_of(step.qubits.size()));
         return true;
     }
 
@@ -167,7 +165,13 @@ class Planner {
         const auto begin = static_cast<int32_t>(program_.factors.size());
         program_.factors.insert(program_.factors.end(), chain.begin(), chain.end());
         chain.clear();
-        emit({kOneQubit, {qubit}, begin, static_cast<int32_t>(program_.factors.size()), {}, {}, {},
+        emit({kOneQubit,
+              {qubit},
+              begin,
+              static_cast<int32_t>(program_.factors.size()),
+              {},
+              {},
+              {},
               {}});
     }
 
@@ -197,7 +201,8 @@ TransferProgram::TransferProgram(int qubit_count, const std::vector<const Transf
     for (const TransferGate* gate : gates) {
         for (const TransferPart& part : gate->parts) {
             std::vector<int32_t> where;
-            for (const int32_t q : part.qubits) where.push_back(qubits.at(qubit + static_cast<size_t>(q)));
+            for (const int32_t q : part.qubits)
+                where.push_back(qubits.at(qubit + static_cast<size_t>(q)));
             if (where.size() > 1) {
                 planner.add_matrix(where, part.constant);
                 continue;

@@ -27,6 +27,7 @@ from qsim import (
     expval,
     probabilities,
 )
+from qsim.instructions import Instruction
 
 pytestmark = pytest.mark.native
 
@@ -346,6 +347,17 @@ def test_noise_commutes_with_expressions_and_sums() -> None:
     torch.testing.assert_close(weights.grad[0], slope)
 
 
+@BOTH
+def test_circuits_where_nothing_happens(engine: str) -> None:
+    weights = torch.ones(2, requires_grad=True)
+    idle = Circuit(2, num_weights=2).append(channels.bit_flip(0.25), 1)
+    found = expval(idle, None, weights, engine=engine)
+    np.testing.assert_allclose(found.detach(), [1.0, 0.5], atol=1e-6)
+    noise = NoiseModel().add_readout(0, 0.25, 0.0)
+    np.testing.assert_allclose(expval(Circuit(1), noise=noise, engine=engine), [0.5])
+    assert expval(idle, [], weights, engine=engine).shape == (0,)
+
+
 # --- Sentences ------------------------------------------------------------------------------------
 
 NOISY = Circuit(2).h(0).append(channels.bit_flip(0.1), 0)
@@ -358,6 +370,10 @@ NOISY = Circuit(2).h(0).append(channels.bit_flip(0.1), 0)
         (lambda: qsim.run(Circuit(1).h(0), noise=NoiseModel()), "noise leaves no pure state"),
         (lambda: qsim.variance(NOISY), "noise leaves no pure state"),
         (lambda: qsim.metric_tensor(NOISY.copy().rx(Weight(0), 1), torch.ones(1)), "noise leaves"),
+        (
+            lambda: expval(Circuit(1).append(Instruction("peek", 1), 0)),
+            "gates and channels alone, .* peek",
+        ),
         (lambda: expval(NOISY, method="guess"), "there is no method 'guess'"),
         (lambda: expval(NOISY, noise=0.1), "noise is a NoiseModel, not float"),
     ],
