@@ -15,7 +15,6 @@ from qsim.dynamic.ensemble import Ensemble, check_clbits, misread
 from qsim.dynamic.histories import Histories, run
 from qsim.dynamic.kets import MOST_BRANCHES, Branches, Draws, Kets, TooManyBranches
 from qsim.dynamic.plan import Plan, doublings, has_channels, plan_of
-from qsim.engines import select_engine
 from qsim.engines.density import ReadoutErrors
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
@@ -142,11 +141,7 @@ def _ready(
     noise = options.get("noise")
     if noise is not None and not isinstance(noise, NoiseModel):
         raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
-    bare = options.copy()
-    bare["noise"] = None  # which is run here
-    call = prepare(circuit, weights, inputs, **bare)
-    engine = select_engine(options.get("engine", "auto"), call.weights.device.type)
-    return replace(call, engine=engine), noise
+    return prepare(circuit, weights, inputs, **options, gates_alone=True), noise
 
 
 def _errors(noise: NoiseModel | None) -> ReadoutErrors:

@@ -53,10 +53,10 @@ class Deferred:
     """Measurements that nothing follows: the final states tell their outcomes.
 
     Attributes:
-        clbits: classical bits that each measured qubit goes into.
+        clbits: the classical bit that each measured qubit goes into.
     """
 
-    clbits: dict[int, list[int]]
+    clbits: dict[int, int]
 
     @property
     def qubits(self) -> tuple[int, ...]:
@@ -66,9 +66,8 @@ class Deferred:
     def recorded(self, bits: Tensor, outcomes: Tensor) -> Tensor:
         """Classical bits, packed int64, with outcomes put into them; broadcasts."""
         bits, outcomes = torch.broadcast_tensors(bits, outcomes)
-        for k, places in enumerate(self.clbits.values()):
-            for place in places:
-                bits = bits & ~(1 << place) | (outcomes >> k & 1) << place
+        for k, place in enumerate(self.clbits.values()):
+            bits = bits & ~(1 << place) | (outcomes >> k & 1) << place
         return bits
 
 
@@ -154,15 +153,12 @@ class _Planner:
 
     def plan(self, defer: bool) -> Plan:
         operations = list(self._noisy(self.circuit).operations)
-        last = _last(operations) if defer else []
-        deferred: dict[int, list[int]] = {}
-        for k in last:
-            gate, (qubit, *_), _ = operations[k]
-            deferred.setdefault(qubit, []).extend(gate.clbits)  # type: ignore[union-attr]
-        steps = self._steps([op for k, op in enumerate(operations) if k not in set(last)])
+        last = _last(operations) if defer else {}
+        steps = self._steps([op for k, op in enumerate(operations) if k not in last])
+        deferred = Deferred({operations[k].qubits[0]: clbit for k, clbit in last.items()})
         if steps and isinstance(steps[0], Circuit):
-            return Plan(steps[0], steps[1:], Deferred(deferred))
-        return Plan(_segment(self.circuit), steps, Deferred(deferred))
+            return Plan(steps[0], steps[1:], deferred)
+        return Plan(_segment(self.circuit), steps, deferred)
 
     def _noisy(self, circuit: Circuit) -> Circuit:
         return circuit if self.noise is None else self.noise.applied(circuit)
@@ -218,18 +214,17 @@ def _runs_here(gate: Gate | Instruction) -> bool:
     return isinstance(gate, Measure | Control) or gate == RESET
 
 
-def _last(operations: list[Operation[Gate | Instruction]]) -> list[int]:
-    """Positions of measurements whose qubit and bit nothing touches afterwards."""
-    found: list[int] = []
+def _last(operations: list[Operation[Gate | Instruction]]) -> dict[int, int]:
+    """Measurements whose qubit and bit nothing touches afterwards: position and classical bit."""
+    found: dict[int, int] = {}
     qubits: set[int] = set()
     clbits: set[int] = set()
     for k, (gate, where, _) in reversed(list(enumerate(operations))):
         if gate.name == "barrier":
             continue
         if isinstance(gate, Measure) and where[0] not in qubits and gate.clbit not in clbits:
-            found.append(k)
-        else:
-            qubits.update(where)
+            found[k] = gate.clbit
+        qubits.update(where)
         if isinstance(gate, Instruction):
             clbits.update(gate.clbits)
     return found

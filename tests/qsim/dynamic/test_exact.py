@@ -137,12 +137,10 @@ def test_many_branches_of_few_qubits_and_bits_are_added_up(densities: Callable) 
 
 
 def test_measurements_at_the_end_make_no_branches() -> None:
-    circuit = Circuit(12).h(range(12)).cx(0, 1).barrier().measure().measure(0, 12)
+    circuit = Circuit(12).h([0, *range(2, 12)]).cx(0, 1).barrier().measure()
     found = qsim.run(circuit)
     assert len(found.states) == 1
     x = PauliString.from_sparse("X", [3], 12)
     assert expval(circuit, [x]).item() == 0
-    assert outcome_probabilities(circuit, clbits=[0, 12]).tolist() == pytest.approx(
-        [0.5, 0, 0, 0.5]
-    )
+    assert outcome_probabilities(circuit, clbits=[0, 1]).tolist() == pytest.approx([0.5, 0, 0, 0.5])
     assert len(qsim.run(circuit.copy().h(5)).states) == 2  # one of them is followed by a gate

@@ -90,6 +90,13 @@ def test_readings_at_the_end_are_wrong_as_often_as_said() -> None:
     assert read.tolist() == pytest.approx([0.3 * 0.7, 0.7 * 0.7, 0.3 * 0.3, 0.7 * 0.3])
 
 
+def test_two_readings_of_a_qubit_are_wrong_independently() -> None:
+    noise = NoiseModel().add_readout(0, 0.1, 0.3)
+    circuit = Circuit(1).measure(0, 0).measure(0, 1)
+    exact = outcome_probabilities(circuit, noise=noise, dtype=torch.complex128)
+    assert exact.tolist() == pytest.approx([0.81, 0.09, 0.09, 0.01])
+
+
 @settings(max_examples=25)
 @given(data=st.data())
 def test_shots_have_the_exact_probabilities(
