@@ -24,8 +24,10 @@ MAX_OPERATORS = 500  # in one statement
 MAX_DIGITS = 5  # in the size of a register
 
 _WORD = re.compile(r"OPENQASM\s+([23])(?:\.\d+)?\s*;")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_SIZE = re.compile(rf"\b(?:qreg|creg|qubit|bit)\b[^;]*?\d{{{MAX_DIGITS + 1}}}")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_SIZE = re.compile(
+    rf"\b(?:[qc]reg\s+\w+|qubit|bit)\s*\[[^\];]{{0,40}}?(?:\d[\d_]{{{MAX_DIGITS}}}|0[xXoO])"
+)
 _OPERATOR = re.compile(r"[-+*/^!~@%&|<>]")
 _PLACE = re.compile(r"(?:.*?:)?(\d+),(\d+): (.*)", re.DOTALL)
 _SYMBOL = re.compile(r"_([wx])_(\d+)_")

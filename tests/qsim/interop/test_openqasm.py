@@ -137,11 +137,20 @@ def test_hostile_text_is_refused_unparsed(start: str, body: str, message: str) -
         from_openqasm(start + body)
 
 
+@pytest.mark.parametrize("word", ["bit ", "/*", "OPENQASM ", "qreg a[1", "bit[1"])
+def test_looking_at_hostile_text_takes_linear_time(word: str) -> None:
+    """Quadratic time would be minutes here."""
+    with pytest.raises(UsageError):
+        from_openqasm(TWO + word * (10**6 // len(word)) + "+" * 1000)
+
+
 @pytest.mark.parametrize("declaration", [TWO + "qreg q[{}];", THREE + "qubit[{}] q;"])
 def test_huge_registers_are_refused(declaration: str) -> None:
     assert from_openqasm(declaration.format(1000)).num_qubits == 1000
     with pytest.raises(UsageError, match="register of more than 99,999 bits"):
         from_openqasm(declaration.format(10**9))
+    with pytest.raises(UsageError, match="register of more than 99,999 bits"):
+        from_openqasm(declaration.format("2 * 1_000_000"))
 
 
 def test_text_that_is_nested_without_brackets_is_refused() -> None:
