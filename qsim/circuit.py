@@ -11,7 +11,7 @@ from qsim.building import Building
 from qsim.conversions import Conversions
 from qsim.deriving import Deriving
 from qsim.dynamic.building import DynamicBuilding
-from qsim.errors import UsageError, need
+from qsim.errors import UsageError
 from qsim.gates import ALIASES, GATES, Gate, find_gate
 from qsim.instructions import Instruction
 from qsim.operations import Operation, Register
@@ -190,7 +190,10 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
             UsageError: for an unknown gate, a wrong number of qubits or angles, a qubit out of
                 range or repeated, a non-finite angle, or a symbol beyond the declared size.
         """
-        gate = GATES.get(name) or find_gate(name) if isinstance(name, str) else name
+        if isinstance(name, Gate | Instruction):
+            gate: Gate | Instruction = name
+        else:
+            gate = GATES.get(name) or find_gate(name)
         where = self._check_qubits(gate, (qubits,) if whole(qubits) is not None else qubits)
         if not isinstance(params, Iterable):
             raise UsageError(f"angles of {gate.name} come as a list, not {params!r}")
@@ -235,9 +238,8 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
                 return given
         checked = tuple([whole(qubit) for qubit in given])
         if len(given) != gate.num_qubits:
-            raise UsageError(
-                f"{gate.name} acts on {gate.num_qubits} qubits, not {len(given)}: {given}"
-            )
+            fitting = f"{gate.num_qubits} qubit{'' if gate.num_qubits == 1 else 's'}"
+            raise UsageError(f"{gate.name} acts on {fitting}, not {len(given)}: {given}")
         for qubit in checked:
             if qubit is None or not 0 <= qubit < size:
                 wrong = given[checked.index(qubit)]
@@ -277,7 +279,7 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
     def compose(
         self,
         other: Circuit,
-        qubits: Iterable[int] | None = None,
+        qubits: int | Iterable[int] | None = None,
         clbits: Iterable[int] | None = None,
     ) -> Circuit:
         """Append the gates of a circuit that reads the same weights and inputs; returns self.
@@ -290,7 +292,9 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
         Raises:
             UsageError: if it does not fit, on its qubits or in its weights and inputs.
         """
-        where = None if qubits is None else tuple(qubits)
+        where = None if qubits is None else self._places(qubits)
+        if not isinstance(other, Circuit):
+            raise UsageError(f"a circuit is composed with another Circuit, not {other!r}")
         if other.num_qubits > self.num_qubits:
             raise UsageError(
                 f"a circuit of {other.num_qubits} qubits does not fit into one of {self.num_qubits}"
@@ -391,21 +395,15 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
         Raises:
             UsageError: for another output, or if Qiskit, matplotlib or pylatexenc is missing.
         """
-        from qsim.interop.qiskit import to_qiskit
+        from qsim.interop.drawing import draw
 
-        if output not in ("text", "mpl"):
-            raise UsageError(f'a circuit is drawn as "text" or "mpl", not {output!r}')
-        for module in ("matplotlib", "pylatexenc") if output == "mpl" else ():
-            need(module, extra="plot", purpose="drawing circuits with matplotlib")
-        drawing = to_qiskit(self).draw(output, **options)
-        if output == "mpl" and "ax" not in options:  # whoever gets the figure shows it
-            need("matplotlib.pyplot", extra="plot", purpose="drawing circuits").close(drawing)
-        return drawing
+        return draw(self, output, options)
 
     def __len__(self) -> int:
         return len(self._operations)
 
     def __eq__(self, other: object) -> bool:
+        """Whether the same gates follow one another; a tensor as an angle equals itself only."""
         return (
             isinstance(other, Circuit)
             and self.num_qubits == other.num_qubits
@@ -438,16 +436,17 @@ def _method(gate: Gate) -> Callable[..., Circuit]:
 
     def add(self: Circuit, *arguments: Any) -> Circuit:
         params, qubits = arguments[:count], arguments[count:]
+        if not qubits:
+            raise UsageError(f"{usage}, not with {len(arguments)} arguments")
         for qubit in qubits:
             if type(qubit) is not int and whole(qubit) is None:
                 return self._spread(gate, qubits, params)
         return self.append(gate, qubits, params)
 
-    add.__name__ = gate.name
-    what = f"Add {gate.name}"
-    add.__doc__ = (
-        f"{what}({', '.join([*gate.params, 'qubits'])}): angles in radians, controls first."
-    )
+    arguments = ", ".join([*gate.params, "qubits"])
+    usage = f"{gate.name} is called as {gate.name}({arguments})"
+    add.__name__, add.__qualname__ = gate.name, f"Circuit.{gate.name}"
+    add.__doc__ = f"Add {gate.name}({arguments}): angles in radians, controls first."
     return add
 
 

@@ -38,9 +38,9 @@ class Deriving:
         The controls are the first `count` qubits of the result; qubit q of this circuit becomes
         qubit q + count, as for gates. `ctrl_state` as for `controlled`.
         """
-        result = self._circuit._empty(
-            self._circuit.num_qubits + (count if isinstance(count, int) else 0)
-        )
+        if not whole(count) or count < 1:
+            raise UsageError(f"a controlled circuit has one control or more, not {count!r}")
+        result = self._circuit._empty(self._circuit.num_qubits + count)
         controls = range(count)
         for gate, qubits, params in self._circuit.gates:
             where = [q + count for q in qubits]

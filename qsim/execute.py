@@ -20,7 +20,7 @@ from qsim.gradients.shifted import evaluated
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, check_generator, check_shots, measure
+from qsim.sampling import Generator, measure
 
 
 @untraced
@@ -79,14 +79,6 @@ def expval(
     if shots is None and rule is None:
         values = call.expval(strings)
     else:
-        if shots is not None:
-            shots = check_shots(shots, call.batch * max(1, len(strings.settings)))
-        check_generator(generator, call.batch)
-        if rule is None and call.wants_gradient:
-            raise UsageError(
-                "shots have no adjoint gradient: use gradient='shift', 'finite-difference' or "
-                "'spsa', or torch.no_grad()"
-            )
         values = evaluated(call, strings, rule, shots, generator)
     found = combine(values, measured)
     return found if call.batched else found[0]

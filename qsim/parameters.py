@@ -55,6 +55,9 @@ class _Arithmetic:
             raise UsageError(f"an angle is a polynomial: {self} is not divided by {divisor}")
         return self * (1 / divisor)
 
+    def __rtruediv__(self, other: Any) -> Any:
+        raise UsageError(f"an angle is a polynomial: nothing is divided by {self}")
+
     def __pow__(self, exponent: int) -> Any:
         count = whole(exponent)
         if count is None or count < 1:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypedDict
 
 import torch
@@ -17,17 +16,16 @@ from qsim.engines import Engine, select_engine
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.memory import check_bytes, check_states
+from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
 from qsim.noise.model import NoiseModel
-from qsim.observables import Strings
 from qsim.results import State
-from qsim.sampling import Generator, estimate, probabilities_in
+from qsim.sampling import Generator, estimate, estimate_from
+from qsim.strings import Strings
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
-_MORE = 2  # states that a gradient holds besides: the final one and its adjoint
 
 
 class Options(TypedDict, total=False):
@@ -129,14 +127,12 @@ class Call:
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
-        if self.noisy:
-            every = tuple(range(self.circuit.num_qubits))
-            read: Callable[[str], Tensor] = partial(self._read, qubits=every)
-            like = self.weights.new_empty(self.batch, 0)
-        else:
-            psi = self.state()
-            read, like = partial(probabilities_in, psi), psi.real
-        return estimate(strings, read, like, shots, generator)
+        if not self.noisy:
+            return estimate(strings, self.state(), shots, generator)
+        every = tuple(range(self.circuit.num_qubits))
+        read = ((k, self._read(s.basis, every)) for k, s in enumerate(strings.settings))
+        like = self.weights.new_empty(self.batch, 2 ** len(every))
+        return estimate_from(strings, read, like, shots, generator)
 
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
         size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
@@ -179,7 +175,8 @@ def prepare(
         _check_tensor(name, tensor, sizes[name])
     for name, size in sizes.items():
         if name not in tensors and size:
-            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
+            counted = f"{size} {name if size > 1 else name[:-1]}"
+            raise UsageError(f"the circuit has {counted}: pass {name}=... of shape [{size}]")
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
@@ -206,7 +203,7 @@ def prepare(
         batched=batched,
     )
     if device.type == "cpu":
-        if not call.noisy:
+        if not call.noisy:  # else, the run checks what the active qubits take
             _check_memory(call)
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
@@ -271,9 +268,9 @@ def check_values(angles: Mapping[str, Tensor], initial: Tensor | None) -> None:
 
 
 def _check_memory(call: Call) -> None:
-    held, why = 1, ""
-    if call.wants_gradient:
-        held, why = 1 + _MORE, " because a gradient holds two more"
+    gradient = call.wants_gradient
+    held = call.engine.states_held(call.circuit, gradient)
+    why = IN_GRADIENT if gradient else ""
     check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from qsim.circuit import Circuit
+from qsim.engines import select_engine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
@@ -19,20 +21,13 @@ from qsim.observables import (
     Observables,
     PauliString,
     PauliSum,
-    Strings,
     check_observables,
     check_qubits,
 )
-from qsim.paulis import apply_sum, expectations
-from qsim.sampling import (
-    Generator,
-    check_generator,
-    check_shots,
-    count,
-    estimate,
-    measure,
-    probabilities_in,
-)
+from qsim.paulis import apply_sum
+from qsim.prepare import Call
+from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.strings import Strings
 
 
 class Layout(NamedTuple):
@@ -173,11 +168,10 @@ class State:
         checked = check_observables(observables, self.num_qubits)
         strings, psi = layout(checked).strings, self._rows
         if shots is None:
-            return self._shaped(combine(expectations(strings, psi), checked))
+            return self._shaped(combine(_expectations(strings, psi), checked))
         number = check_shots(shots, len(psi) * max(1, len(strings.settings)))
         check_generator(generator, len(psi))
-        fixed = psi.detach()
-        found = estimate(strings, partial(probabilities_in, fixed), fixed.real, number, generator)
+        found = estimate(strings, psi.detach(), number, generator)
         return self._shaped(combine(found, checked))
 
     def variance(self, observables: Observables = None) -> Tensor:
@@ -234,8 +228,11 @@ class State:
         Raises:
             UsageError: for wrong shots, qubits or generators.
         """
+        number = check_shots(shots, len(self._rows))
+        check_generator(generator, len(self._rows))
         found = self.probabilities(qubits)
-        return self._shaped(measure(found.reshape(len(self._rows), -1), shots, generator))
+        rows = found.reshape(len(self._rows), -1)
+        return self._shaped(draw(rows, uniforms(len(rows), (number,), generator)))
 
     def counts(
         self, shots: int, qubits: Iterable[int] | None = None, *, generator: Generator = None
@@ -316,6 +313,13 @@ class State:
     def __repr__(self) -> str:
         shape, dtype = list(self.amplitudes.shape), self.amplitudes.dtype
         return f"State({self.num_qubits} qubits, {dtype} {shape})"
+
+
+def _expectations(strings: Strings, psi: Tensor) -> Tensor:
+    """<psi|P|psi> of states [batch, 2**n]: real [batch, strings], by the fastest engine."""
+    circuit = Circuit(psi.shape[1].bit_length() - 1)
+    engine, nothing = select_engine("auto", psi.device.type), psi.real.new_zeros(0)
+    return Call(circuit, engine, nothing, nothing, psi, len(psi), batched=True).expval(strings)
 
 
 def split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:

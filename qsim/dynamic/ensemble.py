@@ -14,11 +14,12 @@ from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
-from qsim.observables import Observables, Strings, check_observables, check_qubits
+from qsim.observables import Observables, check_observables, check_qubits
 from qsim.parameters import whole
 from qsim.paulis import expectations
 from qsim.results import combine, gram, layout, split
 from qsim.sampling import Generator, check_generator, check_shots, count, draw, uniforms
+from qsim.strings import Strings
 
 
 class Ensemble:

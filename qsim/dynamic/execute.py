@@ -28,8 +28,8 @@ from qsim.sampling import (
     check_generator,
     check_shots,
     draw,
-    estimate,
-    probabilities_in,
+    estimate_from,
+    in_settings,
     uniforms,
 )
 
@@ -93,12 +93,10 @@ def estimated(
     plan, every = plan_of(call.circuit, False, noise), tuple(range(circuit.num_qubits))
     for part in _drawn(call, plan, number, generator):
         for rows, count in _by_count(part):
-
-            def read(basis: str, states: Tensor = rows.states) -> Tensor:
-                return misread(probabilities_in(states, basis), every, _errors(noise))
-
+            measured_in = in_settings(strings, rows.states)
+            read = ((k, misread(p, every, _errors(noise))) for k, p in measured_in)
             own = _of_rows(generator, rows)
-            values = estimate(strings, read, rows.states.real, count, own)
+            values = estimate_from(strings, read, rows.states.real, count, own)
             total.index_add_(0, rows.sample, values * (count / number))
     found = combine(total, measured)
     return found if call.batched else found[0]

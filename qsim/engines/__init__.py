@@ -12,7 +12,7 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 try:
     from qsim.engines.cpu import CpuEngine
@@ -50,6 +50,9 @@ class Engine(Protocol):
         initial: Tensor | None,
     ) -> Tensor:
         """Final states, complex [batch, 2**num_qubits]."""
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        """How many states each sample holds at most, in a run that wants a gradient or not."""
 
     def reference(self) -> Engine:
         """The engine in plain torch that gives the same results."""

@@ -18,8 +18,9 @@ from qsim.gates import Gate
 from qsim.noise.channels import Channel
 from qsim.noise.lowering import readout_map
 from qsim.noise.pauli_basis import letters_of
-from qsim.observables import PauliString, Strings
-from qsim.paulis import walsh_hadamard
+from qsim.observables import PauliString
+from qsim.strings import Strings
+from qsim.walsh import walsh_hadamard
 
 if TYPE_CHECKING:
     from qsim.noise.model import NoiseModel
@@ -77,6 +78,9 @@ class ExactEngine:
         else:
             rho = density.density_matrices(part.circuit, weights, inputs, batch, initial)
         return part.among_all(rho)
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        raise NotImplementedError("runs check what the active qubits take")
 
     def reference(self) -> ExactEngine:
         return replace(self, native=False)

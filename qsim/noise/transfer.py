@@ -18,7 +18,7 @@ from qsim.memory import check_bytes
 from qsim.noise.channels import Channel
 from qsim.noise.lowering import Part, parts_of, readout_map
 from qsim.noise.pauli_basis import components_of, letters_of, on_digit, to_components, to_matrices
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.noise.exact import ActivePart

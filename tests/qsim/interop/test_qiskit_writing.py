@@ -33,7 +33,13 @@ def assert_same_state(ours: torch.Tensor, theirs: QuantumCircuit) -> None:
 
 
 OTHER_NAMES = {"i": "id", "u3": "u", "rc3x": "rcccx"}
-MISSING = {"rot", "sswap", "single_excitation", "double_excitation"}  # Qiskit has none like them
+MISSING = {
+    "rot",
+    "sh",
+    "sswap",
+    "single_excitation",
+    "double_excitation",
+}  # Qiskit has none like them
 NOT_STANDARD = {"c3x": library.C3XGate, "c4x": library.C4XGate}
 
 
