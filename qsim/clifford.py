@@ -22,9 +22,10 @@ from qsim.circuit import Circuit, Operation
 from qsim.clifford_noise import HasTransferMatrix, append_channel, damping
 from qsim.errors import UsageError, need
 from qsim.gates import Gate, fill
-from qsim.observables import Observables, Setting, check_observables, check_qubits
+from qsim.observables import Observables, check_observables, check_qubits
 from qsim.results import combine, layout
 from qsim.sampling import Generator, check_generator, check_shots
+from qsim.strings import Setting
 
 if TYPE_CHECKING:
     from qsim.prepare import Options
@@ -96,7 +97,7 @@ class Stabilizers:
                 if letter in "XY":
                     turned.append("H" if letter == "X" else "H_YZ", [qubit])
             bits = _measured(turned, range(self.num_qubits), shots, seed + k)
-            for place, support in zip(setting.indices, setting.supports, strict=True):
+            for place, support in zip(setting.indices.tolist(), setting.supports, strict=True):
                 own = [q for q in range(self.num_qubits) if support >> q & 1]
                 found[place] = 1 - 2 * (bits[:, own].sum(1) % 2).mean()
         return found

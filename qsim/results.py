@@ -25,7 +25,6 @@ from qsim.observables import (
     check_qubits,
 )
 from qsim.paulis import apply_sum
-from qsim.prepare import Call
 from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
 from qsim.strings import Strings
 
@@ -317,6 +316,8 @@ class State:
 
 def _expectations(strings: Strings, psi: Tensor) -> Tensor:
     """<psi|P|psi> of states [batch, 2**n]: real [batch, strings], by the fastest engine."""
+    from qsim.prepare import Call
+
     circuit = Circuit(psi.shape[1].bit_length() - 1)
     engine, nothing = select_engine("auto", psi.device.type), psi.real.new_zeros(0)
     return Call(circuit, engine, nothing, nothing, psi, len(psi), batched=True).expval(strings)

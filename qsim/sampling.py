@@ -142,7 +142,8 @@ def estimate_from(
         probabilities = torch.stack([row for _, row in chosen], 1).flatten(0, 1)
         drawn = draw(probabilities, numbers[:, places].flatten(0, 1)).unflatten(0, (rows, -1))
         for k, bits in zip(places, drawn.unbind(1), strict=True):
-            shared = bits[:, None] & settings[k].supports[:, None].to(bits.device)
+            supports = torch.tensor(settings[k].supports, device=bits.device)
+            shared = bits[:, None] & supports[:, None]
             found[:, settings[k].indices] = 1 - 2 * _parity(shared).to(found.dtype).mean(2)
     return found
 

@@ -36,12 +36,12 @@ class Setting(NamedTuple):
     Attributes:
         basis: letter in which each qubit is measured, I if in none; the rightmost is qubit 0.
         indices: which strings they are, int64 [strings].
-        supports: bits of the qubits on which each has a letter, int64 [strings].
+        supports: bits of the qubits on which each has a letter.
     """
 
     basis: str
     indices: Tensor
-    supports: Tensor
+    supports: list[int]
 
 
 class Strings(tuple["PauliString", ...]):
@@ -89,32 +89,39 @@ class Strings(tuple["PauliString", ...]):
         Recursive largest first, a costlier heuristic for colouring graphs, was seen to save 2 % of
         them at most.
         """
-        x = np.array([string.x_mask for string in self], dtype=np.int64)
-        z = np.array([string.z_mask for string in self], dtype=np.int64)
-        supports = x | z
-        bases = np.zeros((2, len(self)), dtype=np.int64)
+        x = _words([string.x_mask for string in self])
+        z = _words([string.z_mask for string in self])
+        supports = [string.x_mask | string.z_mask for string in self]
+        bases = np.zeros((2, *x.shape), dtype=x.dtype)
         members: list[list[int]] = []
-        for k in np.argsort(-np.bitwise_count(supports).astype(int), kind="stable").tolist():
-            in_x, in_z = bases[:, : len(members)]
-            unlike = ((in_x ^ x[k]) | (in_z ^ z[k])) & (in_x | in_z) & supports[k]
-            fits = np.flatnonzero(unlike == 0)
+        for k in sorted(range(len(self)), key=lambda k: -supports[k].bit_count()):
+            in_x, in_z = bases[:, :, : len(members)]
+            own_x, own_z = x[:, k, None], z[:, k, None]
+            unlike = ((in_x ^ own_x) | (in_z ^ own_z)) & (in_x | in_z) & (own_x | own_z)
+            fits = np.flatnonzero(~unlike.any(0))
             if supports[k]:
                 place = int(fits[0]) if len(fits) else len(members)
                 if place == len(members):
                     members.append([])
-                bases[:, place] |= x[k], z[k]
+                bases[:, :, place] |= x[:, k], z[:, k]
                 members[place].append(k)
         return tuple(
             Setting(
-                _label(int(in_x), int(in_z), self[0].num_qubits),
+                _shared_label([self[k].label for k in chosen]),
                 torch.tensor(chosen),
-                torch.from_numpy(supports[chosen]),
+                [supports[k] for k in chosen],
             )
-            for chosen, in_x, in_z in zip(members, *bases[:, : len(members)], strict=True)
+            for chosen in members
         )
 
 
-def _label(x_mask: int, z_mask: int, num_qubits: int) -> str:
-    return "".join(
-        "IXZY"[(x_mask >> q & 1) + 2 * (z_mask >> q & 1)] for q in reversed(range(num_qubits))
-    )
+def _words(masks: Sequence[int]) -> np.ndarray:
+    """Masks of any length in words of 64 bits, the lowest first: uint64 [words, masks]."""
+    count = max((mask.bit_length() for mask in masks), default=0) // 64 + 1
+    low = (1 << 64) - 1
+    return np.array([[m >> 64 * w & low for m in masks] for w in range(count)], dtype=np.uint64)
+
+
+def _shared_label(labels: Sequence[str]) -> str:
+    """The letter of each qubit in any of the labels: I comes before the others."""
+    return "".join(max(letters) for letters in zip(*labels, strict=True))

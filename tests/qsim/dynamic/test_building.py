@@ -142,7 +142,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a body on the wrong number of qubits": (
         lambda: Circuit(2).measure(0).if_test((0, 1), ONE, qubits=[0, 1]),
-        "if_else acts on 1 qubits, not 2",
+        "if_else acts on 1 qubit, not 2",
     ),
     "bodies of two sizes": (
         lambda: Circuit(2).measure(0).if_test((0, 1), ONE, Circuit(2).x(1)),
