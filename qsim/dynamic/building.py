@@ -83,6 +83,7 @@ class DynamicBuilding:
             UsageError: for a condition that is none, and circuits that do not fit.
 
         Example:
+            >>> from qsim import Circuit
             >>> once = Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0))
             >>> print(once.operations[-1])
             if_else(c[0] {1: x 0}) 0

@@ -19,6 +19,7 @@ from qsim.engines.density import ReadoutErrors
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
+from qsim.noise.exact import check_method
 from qsim.noise.model import NoiseModel
 from qsim.observables import Observables, check_observables
 from qsim.prepare import Call, Options, prepare
@@ -136,6 +137,7 @@ def _ready(
 ) -> tuple[Call, NoiseModel | None]:
     """The call, with an engine for pure states, and the noise."""
     transforms.refuse("a circuit with measurements")
+    check_method(options.get("method", "auto"))
     noise = options.get("noise")
     if noise is not None and not isinstance(noise, NoiseModel):
         raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")

@@ -106,8 +106,8 @@ class InstructionReader:
     def _while(self, circuit: Circuit, made: Any, bodies: list[Circuit], at: _Place) -> None:
         if self.most_rounds is None:
             raise UsageError(
-                "a while loop of Qiskit's has no bound: say from_qiskit(circuit, most_rounds=...), "
-                "how often it runs at most"
+                "a while loop of Qiskit's has no bound: pass most_rounds=..., how often it runs at "
+                "most"
             )
         condition = _condition(made.condition, at.bits)
         circuit.while_loop(condition, bodies[0], self.most_rounds, at.qubits)

@@ -144,5 +144,7 @@ def test_what_noise_cannot_do_here_is_refused() -> None:
         counts(circuit, 5, noise=relaxing)
     with pytest.raises(UsageError, match="cx, which the circuit does not have"):
         expval(circuit, noise=NoiseModel().add("cx", channels.depolarizing(0.1, 2)))
+    with pytest.raises(UsageError, match="no method 'guess'"):
+        expval(circuit, noise=NOISE, method="guess")
     inside = NoiseModel().add("x", channels.bit_flip(1.0))  # which stands in a body alone
     assert expval(circuit, noise=inside).item() == pytest.approx(0, abs=1e-6)

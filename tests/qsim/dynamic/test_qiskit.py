@@ -14,7 +14,7 @@ from scipy.stats import chisquare
 
 from qsim import Circuit, Input, Parameter, UsageError, Weight, outcome_probabilities
 from qsim.instructions import Instruction
-from qsim.interop.openqasm import to_openqasm3
+from qsim.interop.openqasm import from_openqasm, to_openqasm2, to_openqasm3
 from qsim.interop.qiskit import from_qiskit, to_qiskit
 
 SHOTS = 4000
@@ -118,11 +118,12 @@ def test_a_while_loop_of_qiskits_needs_a_bound() -> None:
     with source.while_loop((source.clbits[0], 0)):
         source.h(0)
         source.measure(0, 0)
-    with pytest.raises(UsageError, match=r"has no bound: say from_qiskit\(circuit, most_rounds"):
+    with pytest.raises(UsageError, match=r"has no bound: pass most_rounds=\.\.\."):
         from_qiskit(source)
     circuit = from_qiskit(source, most_rounds=12)
     assert outcome_probabilities(circuit)[0].item() == pytest.approx(2**-13)
     assert_same_counts(to_qiskit(circuit), circuit)
+    assert from_openqasm(qasm3.dumps(source), most_rounds=12) == circuit
 
 
 def test_measurements_inside_of_definitions_are_read() -> None:
@@ -192,6 +193,8 @@ def test_what_has_no_counterpart_is_refused() -> None:
         from_qiskit(left_by_break())
     with pytest.raises(UsageError, match="no variables besides classical bits: 'flag'"):
         from_qiskit(with_a_variable())
+    with pytest.raises(UsageError, match="OpenQASM 2 has no if_else: write OpenQASM 3"):
+        to_openqasm2(Circuit(1).measure(0).if_test((0, 1), Circuit(1).x(0)))
     with pytest.raises(UsageError, match="nothing like event 0"):
         to_qiskit(Circuit(1).append(Instruction("event", 1), 0))
 
