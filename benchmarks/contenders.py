@@ -82,7 +82,6 @@ WORKS = {
             Contender("Efficient QML, a new structure every step", "ours.structure_new"),
         ),
     ),
-    "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
     "noise": Work(
         noise.CASES,
         (
@@ -94,4 +93,5 @@ WORKS = {
         noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
     ),
     "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
+    "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
 }

@@ -239,9 +239,8 @@ def samples(
     measured into are 0.
     """
     if options.get("engine") == "stim":
-        return run_clifford(circuit, weights, inputs, options).samples(
-            shots, qubits, generator=generator
-        )
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.samples(shots, qubits, generator=generator)
     if is_dynamic(circuit):
         _refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
@@ -266,9 +265,8 @@ def counts(
     Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
     """
     if options.get("engine") == "stim":
-        return run_clifford(circuit, weights, inputs, options).counts(
-            shots, qubits, generator=generator
-        )
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.counts(shots, qubits, generator=generator)
     where = None if is_dynamic(circuit) and qubits is None else _qubits(circuit, qubits)
     drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
     return counted(drawn, circuit.num_clbits if where is None else len(where))

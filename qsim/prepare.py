@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -20,9 +22,11 @@ from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
 from qsim.noise.model import NoiseModel
-from qsim.results import State
 from qsim.sampling import Generator, estimate, estimate_from
 from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.results import State
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
@@ -121,23 +125,32 @@ class Call:
 
     def probabilities(self, qubits: tuple[int, ...]) -> Tensor:
         """Probabilities of what is read from these qubits, real [batch, 2**k]."""
+        from qsim.results import State
+
         if self.noisy:
-            return self._read("Z" * self.circuit.num_qubits, qubits)
+            return self._read("Z" * len(qubits), qubits)
         return State(self.state()).probabilities(qubits)
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
         if not self.noisy:
             return estimate(strings, self.state(), shots, generator)
-        every = tuple(range(self.circuit.num_qubits))
-        read = ((k, self._read(s.basis, every)) for k, s in enumerate(strings.settings))
-        like = self.weights.new_empty(self.batch, 2 ** len(every))
-        return estimate_from(strings, read, like, shots, generator)
+        letters = reduce(or_, (s.x_mask | s.z_mask for s in strings), 0) or 1
+        used = tuple([q for q in range(self.circuit.num_qubits) if letters >> q & 1])
+        self._check_reading(used)
+        small = exact.restricted(strings, used) if strings else strings
+        read = ((k, self._read(s.basis, used)) for k, s in enumerate(small.settings))
+        like = self.weights.new_empty(self.batch, 2 ** len(used))
+        return estimate_from(small, read, like, shots, generator)
 
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
+        self._check_reading(qubits)
+        strings = exact.letters_on(basis, qubits, self.circuit.num_qubits)
+        return exact.distribution(self.expval(strings))
+
+    def _check_reading(self, qubits: tuple[int, ...]) -> None:
         size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
         check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
-        return exact.distribution(self.expval(exact.letters_on(basis, qubits)))
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -203,8 +216,7 @@ def prepare(
         batched=batched,
     )
     if device.type == "cpu":
-        if not call.noisy:  # else, the run checks what the active qubits take
-            _check_memory(call)
+        _check_memory(call)
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call

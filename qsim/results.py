@@ -25,7 +25,8 @@ from qsim.observables import (
     check_qubits,
 )
 from qsim.paulis import apply_sum
-from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.prepare import Call
+from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
 from qsim.strings import Strings
 
 
@@ -227,11 +228,8 @@ class State:
         Raises:
             UsageError: for wrong shots, qubits or generators.
         """
-        number = check_shots(shots, len(self._rows))
-        check_generator(generator, len(self._rows))
         found = self.probabilities(qubits)
-        rows = found.reshape(len(self._rows), -1)
-        return self._shaped(draw(rows, uniforms(len(rows), (number,), generator)))
+        return self._shaped(measure(found.reshape(len(self._rows), -1), shots, generator))
 
     def counts(
         self, shots: int, qubits: Iterable[int] | None = None, *, generator: Generator = None
@@ -316,8 +314,6 @@ class State:
 
 def _expectations(strings: Strings, psi: Tensor) -> Tensor:
     """<psi|P|psi> of states [batch, 2**n]: real [batch, strings], by the fastest engine."""
-    from qsim.prepare import Call
-
     circuit = Circuit(psi.shape[1].bit_length() - 1)
     engine, nothing = select_engine("auto", psi.device.type), psi.real.new_zeros(0)
     return Call(circuit, engine, nothing, nothing, psi, len(psi), batched=True).expval(strings)

@@ -201,13 +201,13 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
         (lambda: NoiseModel().add_readout(0, 1.1, 0.1), "to read 1 for |0>"),
         (lambda: NoiseModel().add_relaxation(0, 1.0, 3.0), "above 2 T1"),
         (lambda: NoiseModel().add_duration("h", -1.0), "0 seconds or more"),
-        (lambda: NoiseModel.from_dict({}), "no noise model"),
-        (lambda: NoiseModel.from_dict({"schema": "qsim.noise-model", "version": 9}), "version 9"),
+        (lambda: NoiseModel.from_dict({}), "no qsim noise model"),
+        (lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 9}), "version 9"),
         (
-            lambda: NoiseModel.from_dict({"schema": "qsim.noise-model", "version": 1}),
+            lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 1}),
             "incomplete or damaged",
         ),
-        (lambda: NoiseModel.load("/nonexistent/noise.json"), "cannot read a noise model"),
+        (lambda: NoiseModel.load("/nonexistent/noise.json"), "cannot read"),
         (lambda: NoiseModel.from_numbers(2, errors={"cx": 1.5}), "from 0 to below 1"),
         (lambda: NoiseModel.from_numbers(2, errors={"no": 0.1}), "no gate 'no'"),
         (lambda: NoiseModel.from_numbers(2, errors={}, t1=[1.0]), "have 2 entries"),
@@ -220,6 +220,6 @@ def test_what_does_not_fit_gets_a_sentence(call: Callable[[], Any], words: str) 
 
 def test_a_damaged_file_gets_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "noise.json"
-    path.write_text('{"schema": ')
-    with pytest.raises(UsageError, match="cannot read a noise model"):
+    path.write_text('{"format": ')
+    with pytest.raises(UsageError, match="is damaged"):
         NoiseModel.load(path)
