@@ -170,8 +170,11 @@ def prepare(
     dtype: torch.dtype | None = None,
     noise: NoiseModel | None = None,
     method: str = "auto",
+    gates_alone: bool = False,
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
+
+    With `gates_alone`, the engine is for gates: the caller runs all else, and noise.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
@@ -202,9 +205,10 @@ def prepare(
     batch, batched = _batch({**everything, **ready})
     if initial is not None:
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
+    found = select_engine(engine, device.type)
     call = Call(
         circuit=plain,
-        engine=_with_noise(select_engine(engine, device.type), circuit, noise, method),
+        engine=found if gates_alone else _with_noise(found, circuit, noise, method),
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,

@@ -107,10 +107,14 @@ def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) ->
 
     Strings that commute qubit by qubit are measured together; each such set gets all the shots.
     """
-    settings = strings.settings
-    turned = _in_bases(psi, [s.basis for s in settings], list(range(len(settings))))
-    measured = ((k, state.real**2 + state.imag**2) for k, state in turned)
-    return estimate_from(strings, measured, psi.real, shots, generator)
+    return estimate_from(strings, in_settings(strings, psi), psi.real, shots, generator)
+
+
+def in_settings(strings: Strings, psi: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """What `estimate_from` takes as `measured`, of states [rows, 2**n]."""
+    bases = [setting.basis for setting in strings.settings]
+    for k, state in _in_bases(psi, bases, list(range(len(bases)))):
+        yield k, state.real**2 + state.imag**2
 
 
 def estimate_from(
