@@ -88,7 +88,7 @@ class Plan:
 
 def is_dynamic(circuit: Circuit) -> bool:
     """Whether anything is measured, reset or controlled by classical bits."""
-    return any(_runs_here(op.gate) for op in circuit.operations)
+    return not circuit.is_unitary and any(_runs_here(op.gate) for op in circuit.operations)
 
 
 def plan_of(
