@@ -42,6 +42,12 @@ class Channel(Instruction):
         """Kraus operators, complex128 [number, 2**k, 2**k]."""
         return np.frombuffer(self.operators, complex).reshape(-1, *[2**self.num_qubits] * 2)
 
+    @property
+    def recipe(self) -> tuple[str, tuple[Any, ...]]:
+        """Name and arguments for `make_channel`: its Kraus operators if no function made it."""
+        made = self.name in CHANNELS
+        return (self.name, self.arguments) if made else ("kraus", (_nested(self.kraus),))
+
     def ptm(self) -> np.ndarray:
         """The Pauli transfer matrix R_ij = tr(P_i E(P_j)) / 2**k, real [4**k, 4**k].
 
@@ -70,7 +76,7 @@ class Channel(Instruction):
         return f"{self.name}({'...' if long else ', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Callable[..., Channel], tuple[Any, ...]]:
-        return make_channel, (self.name, self.arguments)
+        return make_channel, self.recipe
 
 
 def transfer_matrix(operators: np.ndarray) -> np.ndarray:
@@ -319,7 +325,14 @@ def _channel(name: str, arguments: tuple[Any, ...], terms: _Operators) -> Channe
             f"{name} does not preserve the trace: the sum of K+K differs from the identity by "
             f"{error:.2g}"
         )
-    return Channel(name, dim.bit_length() - 1, arguments, array.tobytes())
+    return Channel(name, dim.bit_length() - 1, _plain(arguments), array.tobytes())
+
+
+def _plain(argument: Any) -> Any:
+    """The argument with numbers of Python for those of NumPy, which JSON lacks."""
+    if isinstance(argument, tuple):
+        return tuple([_plain(part) for part in argument])
+    return argument.item() if isinstance(argument, np.number) else argument
 
 
 def check_probability(value: Any, what: str, most: float = 1.0) -> None:

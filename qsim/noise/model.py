@@ -343,8 +343,7 @@ class NoiseModel:
             "gates": [
                 {
                     "gate": noise.gate,
-                    "channel": noise.channel.name,
-                    "arguments": noise.channel.arguments,
+                    **dict(zip(("channel", "arguments"), noise.channel.recipe, strict=True)),
                     "qubits": noise.qubits,
                     "on": noise.on,
                 }

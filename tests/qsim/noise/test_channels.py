@@ -49,6 +49,14 @@ def test_channel_survives_json_pickle_and_hash(channel: Channel) -> None:
     for again in (make_channel(channel.name, arguments), pickle.loads(pickle.dumps(channel))):  # noqa: S301
         assert again == channel
         assert hash(again) == hash(channel)
+    circuit = Circuit(3).append(channel, [2, 0][: channel.num_qubits])
+    assert Circuit.from_dict(json.loads(json.dumps(circuit.to_dict()))) == circuit
+
+
+def test_numbers_of_numpy_go_into_json() -> None:
+    circuit = Circuit(1).append(channels.bit_flip(np.float32(0.25)), 0)
+    circuit.append(channels.pauli_channel({"X": np.float32(0.5)}), 0)
+    assert Circuit.from_dict(json.loads(json.dumps(circuit.to_dict()))) == circuit
 
 
 @settings(max_examples=100)
