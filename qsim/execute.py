@@ -11,7 +11,7 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.clifford import Stabilizers, run_clifford
 from qsim.dynamic import execute as dynamic
-from qsim.dynamic.ensemble import Ensemble, counted
+from qsim.dynamic.ensemble import Ensemble, counted, refuse_qubits
 from qsim.dynamic.plan import is_dynamic
 from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
@@ -242,7 +242,7 @@ def samples(
         stabilizers = run_clifford(circuit, weights, inputs, options)
         return stabilizers.samples(shots, qubits, generator=generator)
     if is_dynamic(circuit):
-        _refuse_qubits(qubits)
+        refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
     call = prepare(circuit, weights, inputs, **options)
     found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
@@ -290,14 +290,6 @@ def outcome_probabilities(
         [0.5, 0.5, 0.0, 0.0]
     """
     return dynamic.ensemble(circuit, weights, inputs, options).outcome_probabilities(clbits)
-
-
-def _refuse_qubits(qubits: Iterable[int] | None) -> None:
-    if qubits is not None:
-        raise UsageError(
-            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
-            "measure them into bits"
-        )
 
 
 def reduced_density_matrix(

@@ -21,7 +21,7 @@ from qsim.gradients import transforms
 from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
-from qsim.noise.model import NoiseModel
+from qsim.noise.model import NoiseModel, check_noise
 from qsim.sampling import Generator, estimate, estimate_from
 from qsim.strings import Strings
 
@@ -227,9 +227,8 @@ def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, meth
     exact.check_method(method)
     if noise is None and circuit.is_unitary:
         return engine
+    check_noise(noise)
     if noise is not None:
-        if not isinstance(noise, NoiseModel):
-            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
         noise.check(circuit)
     exact.check_operations(circuit)
     return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))

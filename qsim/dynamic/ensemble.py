@@ -223,6 +223,15 @@ def check_clbits(clbits: Iterable[int] | None, num_clbits: int) -> tuple[int, ..
     return tuple([int(bit) for bit in given])
 
 
+def refuse_qubits(qubits: Iterable[int] | None) -> None:
+    """Raises UsageError for qubits to sample in a circuit with measurements."""
+    if qubits is not None:
+        raise UsageError(
+            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
+            "measure them into bits"
+        )
+
+
 def counted(drawn: Tensor, num_clbits: int) -> dict[str, int] | list[dict[str, int]]:
     """Counts of bitstrings in samples [shots], or for each row of [batch, shots]."""
     if drawn.dim() == 1:

@@ -80,6 +80,12 @@ class Control(Instruction):
         moved = self.with_bodies(lambda body: plain(body, places[: body.num_clbits]))
         return replace(moved, reads=tuple([places[bit] for bit in self.reads]))
 
+    def table(self) -> list[Circuit | None]:
+        """The body for each number in the bits, None where nothing runs."""
+        default = next((case.body for case in self.cases if case.values is None), None)
+        bodies = {value: case.body for case in self.cases for value in case.values or ()}
+        return [bodies.get(value, default) for value in range(1 << len(self.reads))]
+
     def chosen(self, bits: Tensor) -> Tensor:
         """From all classical bits, packed int64 [rows], the number of the body, -1 for none."""
         values = packed(bits, self.reads)

@@ -242,18 +242,20 @@ class NoiseModel:
             )
         present = {op.gate.name for op in circuit.operations if isinstance(op.gate, Gate)}
         if self.basis is None:
-            missing = {noise.gate for noise in self.gates} - present
+            missing = sorted({noise.gate for noise in self.gates} - present)
             if missing:
+                gates = f"gate{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
                 raise UsageError(
-                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does "
-                    "not have: mistyped, or compiled away? Leave it out, or set the model's basis"
+                    f"the noise model has noise of the {gates}, but the circuit has none of "
+                    f"{'them' if len(missing) > 1 else 'these'}: leave it out, or say by "
+                    "NoiseModel(basis=...) which gates the device has"
                 )
         else:
             unknown = present - self.basis - {"barrier"}
             if unknown:
                 raise UsageError(
-                    f"the noise model does not know the gate {min(unknown)}, but "
-                    f"{', '.join(sorted(self.basis))}: compile the circuit for the device first"
+                    f"the noise model knows the gates {', '.join(sorted(self.basis))}, but the "
+                    f"circuit has {min(unknown)}: compile it for the device first"
                 )
 
     def applied(self, circuit: Circuit) -> Circuit:
@@ -376,8 +378,10 @@ class NoiseModel:
                 )
             for row in data["durations"]:
                 model = model.add_duration(row["gate"], row["seconds"], row["qubits"])
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"the noise model is incomplete or damaged: {error}") from None
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"this is no noise model as 'to_dict' writes it: {type(error).__name__}, {error}"
+            ) from None
         return model
 
     def save(self, path: str | Path) -> Path:
@@ -396,6 +400,12 @@ class NoiseModel:
             UsageError: if it cannot be read, or is no noise model.
         """
         return cls.from_dict(load_json(Path(path), FORMAT, VERSION))
+
+
+def check_noise(noise: Any) -> None:
+    """Raises UsageError for what is neither a NoiseModel nor None."""
+    if noise is not None and not isinstance(noise, NoiseModel):
+        raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
 
 
 def _name(gate: Any) -> str:

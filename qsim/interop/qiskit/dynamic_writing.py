@@ -52,21 +52,29 @@ class InstructionWriter:
 
     def _append_control(self, control: Control, qubits: list[Any]) -> None:
         target = self._switch_target(control.reads)
+        if self.bitwise and len(control.reads) > MOST_BITS:
+            raise UsageError(
+                f"a condition or switch is written bit by bit for up to {MOST_BITS} classical "
+                f"bits, not {len(control.reads)}"
+            )
         if control.name == "switch_case" and target is not None and not self.bitwise:
             cases = [(_label(c), self._body(c.body, qubits)) for c in control.cases]
             self._put(_flow().SwitchCaseOp(target, cases), qubits)
         elif control.name == "while_loop":  # one with a bound is a for loop of an if
             inner = self._block(qubits)
-            replace(self, converted=inner)._append_ifs(control.reads, control.cases, qubits)
+            replace(self, converted=inner)._append_once(control, qubits)
             self._put(_flow().ForLoopOp(range(control.rounds), None, inner), qubits)
+        else:
+            self._append_once(control, qubits)
+
+    def _append_once(self, control: Control, qubits: list[Any]) -> None:
+        if self.bitwise:
+            self._append_tree(control.reads, control.table(), qubits)
         else:
             self._append_ifs(control.reads, control.cases, qubits)
 
     def _append_ifs(self, reads: tuple[int, ...], cases: Sequence[Case], qubits: list[Any]) -> None:
         """One case after another, each in the else of the one before."""
-        if self.bitwise:
-            self._append_tree(reads, _table(reads, cases), qubits)
-            return
         first, *others = cases
         assert first.values is not None
         otherwise = None
@@ -131,18 +139,6 @@ class InstructionWriter:
             return self.converted.clbits[reads[0]]
         bits = [self.converted.clbits[bit] for bit in reads]
         return next((own for own in self.converted.cregs if list(own) == bits), None)
-
-
-def _table(reads: tuple[int, ...], cases: Sequence[Case]) -> list[Circuit | None]:
-    """The body for each number in the bits."""
-    if len(reads) > MOST_BITS:
-        raise UsageError(
-            f"a condition or switch is written bit by bit for up to {MOST_BITS} classical bits, "
-            f"not {len(reads)}"
-        )
-    default = next((case.body for case in cases if case.values is None), None)
-    bodies = {v: case.body for case in cases for v in case.values or ()}
-    return [bodies.get(value, default) for value in range(1 << len(reads))]
 
 
 def _kraus(channel: Channel) -> Any:
