@@ -14,6 +14,7 @@ from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
+from qsim.mixed import traced
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.parameters import whole
 from qsim.paulis import expectations
@@ -96,7 +97,7 @@ class Ensemble:
             index, [where.index(qubit) for qubit in self._deferred.qubits if qubit in where]
         )
         states = self.states
-        found = gram(split(states, where)) if states.dim() == 2 else _traced(states, where)
+        found = gram(split(states, where)) if states.dim() == 2 else traced(states, where)
         return self._shaped(self._total(found * (apart[:, None] == apart)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:
@@ -193,15 +194,6 @@ def misread(probabilities: Tensor, qubits: tuple[int, ...], errors: ReadoutError
             read = [(1 - p01) * zero + p10 * one, p01 * zero + (1 - p10) * one]
             probabilities = torch.stack(read, 2).flatten(1)
     return probabilities
-
-
-def _traced(rho: Tensor, qubits: tuple[int, ...]) -> Tensor:
-    """Density matrices [rows, 2**k, 2**k] of some qubits, from [rows, 2**n, 2**n] of all."""
-    rows, dim = rho.shape[:2]
-    columns = split(rho.flatten(0, 1), qubits).reshape(rows, dim, -1)
-    both = split(columns.transpose(1, 2).flatten(0, 1), qubits)
-    size, others = both.shape[1:]
-    return torch.einsum("bcmrm->brc", both.reshape(rows, size, others, size, others))
 
 
 def check_clbits(clbits: Iterable[int] | None, num_clbits: int) -> tuple[int, ...]:

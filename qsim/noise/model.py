@@ -244,11 +244,11 @@ class NoiseModel:
         if self.basis is None:
             missing = sorted({noise.gate for noise in self.gates} - present)
             if missing:
-                gates = f"gate{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+                gate = "gate" if len(missing) == 1 else "gates"
                 raise UsageError(
-                    f"the noise model has noise of the {gates}, but the circuit has none of "
-                    f"{'them' if len(missing) > 1 else 'these'}: leave it out, or say by "
-                    "NoiseModel(basis=...) which gates the device has"
+                    f"the noise model has noise after the {gate} {', '.join(missing)}, but the "
+                    f"circuit has no such {gate}: leave it out, or say by NoiseModel(basis=...) "
+                    "which gates the device has"
                 )
         else:
             unknown = present - self.basis - {"barrier"}

@@ -163,6 +163,7 @@ def test_weights_reach_bodies_and_batches() -> None:
     assert [set(row) for row in drawn.tolist()] == [{0, 3}, {0, 1}, {0, 3}]
 
 
+FLIP = channels.bit_flip(0.1)
 MEASURED = Circuit(2).h(0).measure([0, 1])
 
 
@@ -171,7 +172,7 @@ MEASURED = Circuit(2).h(0).measure([0, 1])
     [
         (Circuit(1).h(0), NoiseModel().add("h", channels.amplitude_damping(0.1)),
          r"the noise model has amplitude_damping\(0.1\) 0, but engine='stim' runs .* Pauli"),
-        (Circuit(3).ccx(0, 1, 2), NoiseModel().add("h", channels.bit_flip(0.1)), "noise of the gate h, but"),
+        (Circuit(3).ccx(0, 1, 2), NoiseModel().add("h", FLIP), "after the gate h, but"),
         (Circuit(1).h(0), NoiseModel().add_relaxation(0, 1.0, 1.0).add_duration("h", 0.1),
          None),
         (MEASURED.copy().if_test((0, 1), Circuit(1).h(0)), None, r"X, Y and Z .* not if_else\(c"),
