@@ -231,9 +231,10 @@ class Circuit(Building, DynamicBuilding, Registers, Deriving, Conversions):
     def _check_declared(self, source: str, position: int, user: str) -> None:
         declared = self._declared[source]
         if declared is not None and position >= declared:
+            noun = "classical bit" if source == "clbit" else source
             raise UsageError(
-                f"{user} uses {source} {position}, "
-                f"but the circuit was declared with {declared} {source}s"
+                f"{user} uses {noun} {position}, "
+                f"but the circuit was declared with {declared} {noun}s"
             )
 
     def _use(self, expression: Expression) -> None:

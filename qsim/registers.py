@@ -83,8 +83,11 @@ class Registers:
             fits = count is not None and 1 <= count <= len(left)
             members = list(left[:count]) if fits else []
         if not fits:
-            there = (
-                "they are different" if total is None else f"{len(left)} of {total} {noun} are left"
-            )
+            if total is None:
+                there = "it has one or more, from 0 on, each once"
+            elif count is None:
+                there = f"it has one or more of 0 to {total - 1}, each once"
+            else:
+                there = f"{len(left)} of {total} {noun} are left"
             raise UsageError(f"register {name!r} of {size!r} {noun} does not fit: {there}")
         return Register(name, tuple(members))

@@ -199,7 +199,7 @@ def _values(values: Any, count: int) -> frozenset[int]:
     found = [v for v in numbers if v is not None and 0 <= v < 1 << count]
     if not given or len(found) != len(given):
         raise UsageError(
-            f"{count} classical bit{'s' if count > 1 else ''} hold a number from 0 to "
+            f"{count} classical bit{'s hold' if count > 1 else ' holds'} a number from 0 to "
             f"{(1 << count) - 1}, never {values!r}"
         )
     return frozenset(found)

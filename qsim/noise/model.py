@@ -14,7 +14,7 @@ from qsim.errors import UsageError
 from qsim.files import write_atomically
 from qsim.gates import GATES, Gate, find_gate
 from qsim.instructions import Instruction
-from qsim.noise.channels import Channel, check_probability, make_channel
+from qsim.noise.channels import Channel, check_probability, is_number, make_channel
 from qsim.noise.schedule import Relaxation, idle_channels
 from qsim.serialization import check_header, load_json
 
@@ -112,8 +112,8 @@ class NoiseModel:
         if places is not None:
             if where is None or len(places) != channel.num_qubits:
                 raise UsageError(
-                    f"{channel} acts on {channel.num_qubits} qubits: pass as many as on=..., and "
-                    f"qubits=... of {name}"
+                    f"where {channel} acts instead of on the qubits of {name} is said by both "
+                    f"qubits=..., those of the gate, and on=..., {channel.num_qubits} of any"
                 )
         elif channel.num_qubits not in (1, size if size is not None else channel.num_qubits):
             raise UsageError(
@@ -171,8 +171,8 @@ class NoiseModel:
         Raises:
             UsageError: for an unknown gate, or a time that is negative or not finite.
         """
-        if not 0 <= seconds < float("inf"):
-            raise UsageError(f"a duration is 0 seconds or more, not {seconds}")
+        if not (is_number(seconds) and 0 <= seconds < float("inf")):
+            raise UsageError(f"a duration is 0 seconds or more, not {seconds!r}")
         made = Duration(_name(gate), float(seconds), _place(qubits))
         return replace(self, durations=(*self.durations, made))
 
@@ -310,7 +310,7 @@ class NoiseModel:
                 return self._seconds[key]
         raise UsageError(
             f"qubits of the noise model relax while they wait, but it has no duration of {name} on "
-            f"{list(qubits)}: add_duration says it"
+            f"{list(qubits)}: say it by add_duration"
         )
 
     def on(self, qubits: Iterable[int]) -> NoiseModel:

@@ -199,7 +199,10 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
         (lambda: NoiseModel().add("h", 0.1), "is a channel, not 0.1"),  # type: ignore[arg-type]
         (lambda: NoiseModel().add("h", MIX), "acts on 2 qubits, but h on 1"),
         (lambda: NoiseModel().add("h", FLIP, [0, 1]), "h acts on 1 qubits, not on"),
-        (lambda: NoiseModel().add("h", MIX, on=[0, 1]), "pass as many as on="),
+        (
+            lambda: NoiseModel().add("h", MIX, on=[0, 1]),
+            "is said by both qubits=..., those of the gate, and on=..., 2",
+        ),
         (lambda: NoiseModel().add("cx", MIX, [0, 0]), "different whole numbers"),
         (lambda: NoiseModel().add_readout(0, 1.1, 0.1), "to read 1 for |0>"),
         (lambda: NoiseModel().add_relaxation(0, 1.0, 3.0), "above 2 T1"),
