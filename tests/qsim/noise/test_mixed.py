@@ -15,7 +15,7 @@ NOISE = NoiseModel().add("cx", channels.depolarizing(0.1, 2)).add("h", channels.
 CIRCUIT = Circuit(3).ry(Weight(0), 0).h(1).cx(0, 2).rx(Input(0), 2).cx(1, 2)
 CIRCUIT.append(channels.amplitude_damping(0.3), 2)
 MEASURED = CIRCUIT.copy().measure(0).if_test((0, 1), Circuit(1).ry(Weight(0), 0), qubits=[1])
-OBSERVABLES = [PauliString("ZXI"), PauliSum({"ZZI": 0.5, "IYY": -1.2, "XII": 0.7})]
+OBSERVABLES = [PauliString("ZYI"), PauliSum({"ZZI": 0.5, "IYY": -1.2, "XIY": 0.7})]
 WEIGHTS = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
 INPUTS = torch.tensor([[0.4], [-1.1]], dtype=torch.float64)
 
@@ -34,7 +34,7 @@ def matrices(circuit: Circuit) -> list[np.ndarray]:
 
 
 def operators() -> list[np.ndarray]:
-    sums = [{"ZXI": 1.0}, {"ZZI": 0.5, "IYY": -1.2, "XII": 0.7}]
+    sums = [{"ZYI": 1.0}, {"ZZI": 0.5, "IYY": -1.2, "XIY": 0.7}]
     return [SparsePauliOp.from_list(list(terms.items())).to_matrix() for terms in sums]
 
 
