@@ -16,7 +16,7 @@ from qsim.gradients.shifted import evaluated
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, check_generator, check_shots, count, measure
+from qsim.sampling import Generator, check_generator, check_shots, count
 
 
 @untraced
@@ -40,10 +40,12 @@ def expval(
         inputs: the circuit's inputs in radians, [batch, num_inputs] or [num_inputs].
         shots: estimate the values from that many shots for each set of strings that commute qubit
             by qubit; exact by default.
-        generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
+        generator: what shots and trajectories are drawn with: a torch.Generator, or a list with one
+            for each sample.
         gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
             `qsim.gradients.rules`; with shots any but "adjoint".
-        options: values, initial_state, engine, dtype, noise, method; see `qsim.prepare.Options`.
+        options: values, initial_state, engine, dtype, noise, method, trajectories; see
+            `qsim.prepare.Options`.
             With noise, a string's value is what a device would estimate: its qubits are turned to
             Z and read with their readout errors.
 
@@ -58,7 +60,9 @@ def expval(
             or generators, or a gradient that cannot be had.
     """
     measured = check_observables(observables, circuit.num_qubits)
-    call = prepare(circuit, weights, inputs, **options)
+    call = prepare(
+        circuit, weights, inputs, shots=shots is not None, generator=generator, **options
+    )
     strings = layout(measured).strings
     rule = find_rule(gradient)
     if shots is None and rule is None:
@@ -139,13 +143,15 @@ def probabilities(
     inputs: Tensor | None = None,
     *,
     qubits: Iterable[int] | None = None,
+    generator: Generator = None,
     **options: Unpack[Options],
 ) -> Tensor:
     """Probabilities of what is read from all or some qubits: see `State.probabilities`.
 
-    With `noise`, of what is read with its readout errors.
+    With `noise`, of what is read with its readout errors; `generator` is what trajectories are
+    drawn with, as for `expval`.
     """
-    call = prepare(circuit, weights, inputs, **options)
+    call = prepare(circuit, weights, inputs, generator=generator, **options)
     found = call.probabilities(_qubits(circuit, qubits))
     return found if call.batched else found[0]
 
@@ -185,8 +191,8 @@ def samples(
     **options: Unpack[Options],
 ) -> Tensor:
     """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
-    call = prepare(circuit, weights, inputs, **options)
-    found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
+    call = prepare(circuit, weights, inputs, shots=True, generator=generator, **options)
+    found = call.samples(_qubits(circuit, qubits), shots, generator)
     return found if call.batched else found[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -20,10 +20,19 @@ from qsim.gradients import transforms
 from qsim.memory import check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
+from qsim.noise.methods import check_method, noise_engine
 from qsim.noise.model import NoiseModel
+from qsim.noise.trajectories import TrajectoryEngine
 from qsim.observables import Strings
 from qsim.results import State
-from qsim.sampling import Generator, estimate, probabilities_in
+from qsim.sampling import (
+    Generator,
+    check_shots,
+    estimate,
+    means,
+    measure,
+    probabilities_in,
+)
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
@@ -40,7 +49,11 @@ class Options(TypedDict, total=False):
         engine: "auto", "cpu" or "reference".
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
         noise: a NoiseModel; channels of the circuit itself count without one.
-        method: how noise is simulated: "auto" or "exact".
+        method: how noise is simulated: "exact", by density matrices; "trajectories", by pure states
+            that draw what happens to them; or "auto": exact where it fits into memory and is
+            cheaper.
+        trajectories: how many of them each sample has, for expectation values and probabilities;
+            of shots, each is one.
     """
 
     values: Values | None
@@ -49,6 +62,7 @@ class Options(TypedDict, total=False):
     dtype: torch.dtype | None
     noise: NoiseModel | None
     method: str
+    trajectories: int | None
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,8 @@ class Call:
 
     @property
     def noisy(self) -> bool:
-        """Whether the final states are density matrices."""
-        return isinstance(self.engine, ExactEngine)
+        """Whether the final states are no pure ones."""
+        return isinstance(self.engine, (ExactEngine, TrajectoryEngine))
 
     def state(self) -> Tensor:
         """Final states, complex [batch, 2**n].
@@ -128,6 +142,9 @@ class Call:
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
+        if isinstance(self.engine, TrajectoryEngine):
+            like = self.weights.new_empty(self.batch, 0)
+            return means(strings, like, lambda _, basis: self._drawn(basis, shots, generator))
         if self.noisy:
             every = tuple(range(self.circuit.num_qubits))
             read: Callable[[str], Tensor] = partial(self._read, qubits=every)
@@ -137,10 +154,28 @@ class Call:
             read, like = partial(probabilities_in, psi), psi.real
         return estimate(strings, read, like, shots, generator)
 
+    def samples(self, qubits: tuple[int, ...], shots: Any, generator: Generator) -> Tensor:
+        """Readings of these qubits, int64 [batch, shots]."""
+        if not isinstance(self.engine, TrajectoryEngine):
+            return measure(self.probabilities(qubits), shots, generator)
+        number = check_shots(shots, self.batch)
+        drawn = self._drawn("Z" * self.circuit.num_qubits, number, generator)
+        return sum((drawn >> qubit & 1) << place for place, qubit in enumerate(qubits))  # type: ignore[return-value]
+
+    def _drawn(self, basis: str, shots: int, generator: Generator) -> Tensor:
+        assert isinstance(self.engine, TrajectoryEngine)
+        engine = self.engine.seeded(generator, self.batch)
+        given = (self.weights, self.inputs, self.batch, self.initial)
+        return engine.samples(self.circuit, basis, *given, shots)
+
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
         size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
         check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
-        return exact.distribution(self.expval(exact.letters_on(basis, qubits)))
+        letters = exact.letters_on(basis, qubits)
+        if isinstance(self.engine, TrajectoryEngine):  # readings of long strings have many terms
+            clean = replace(self, engine=self.engine.unread())
+            return self.engine.read(exact.distribution(clean.expval(letters)), qubits)
+        return exact.distribution(self.expval(letters))
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -160,8 +195,14 @@ def prepare(
     dtype: torch.dtype | None = None,
     noise: NoiseModel | None = None,
     method: str = "auto",
+    trajectories: int | None = None,
+    shots: bool = False,
+    generator: Generator = None,
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
+
+    Beside `Options`, `shots` says whether results are estimated from shots, and `generator` is what
+    trajectories are drawn with.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
@@ -191,9 +232,24 @@ def prepare(
     batch, batched = _batch({**everything, **ready})
     if initial is not None:
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
+    chosen = select_engine(engine, device.type)
+    check_method(method, trajectories, shots)
+    if noise is not None or not circuit.is_unitary:
+        native = not isinstance(chosen, ReferenceEngine)
+        chosen = noise_engine(
+            circuit,
+            noise,
+            method,
+            trajectories,
+            shots,
+            generator,
+            native=native,
+            batch=batch,
+            real=real,
+        )
     call = Call(
         circuit=plain,
-        engine=_with_noise(select_engine(engine, device.type), circuit, noise, method),
+        engine=chosen,
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,
@@ -206,19 +262,6 @@ def prepare(
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call
-
-
-def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str) -> Engine:
-    """The engine, or the one for noise that runs in the same way."""
-    exact.check_method(method)
-    if noise is None and circuit.is_unitary:
-        return engine
-    if noise is not None:
-        if not isinstance(noise, NoiseModel):
-            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
-        noise.check(circuit)
-    exact.check_operations(circuit)
-    return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:

@@ -119,12 +119,23 @@ def estimate(
         shots: number of readings of each set.
         generator: what they are drawn with.
     """
-    found = like.new_ones(len(like), len(strings))
     numbers = uniforms(len(like), (len(strings.settings), shots), generator)
+    return means(strings, like, lambda k, basis: draw(distribution(basis), numbers[:, k]))
+
+
+def means(strings: Strings, like: Tensor, drawn: Callable[[int, str], Tensor]) -> Tensor:
+    """Means of strings, real [rows, strings].
+
+    Args:
+        strings: what is measured.
+        like: a tensor [rows, ...] with the dtype and device of the result.
+        drawn: from the number of a setting and its basis to what is read, int64 [rows, shots].
+    """
+    found = like.new_ones(len(like), len(strings))
     for k, setting in enumerate(strings.settings):
-        drawn = draw(distribution(setting.basis), numbers[:, k])
+        read = drawn(k, setting.basis)
         for place, support in zip(setting.indices, setting.supports, strict=True):
-            found[:, place] = 1 - 2 * _parity(drawn & support).to(found.dtype).mean(1)
+            found[:, place] = 1 - 2 * _parity(read & support).to(found.dtype).mean(1)
     return found
 
 

@@ -18,7 +18,8 @@ from qsim.observables import PauliString
 ReadoutErrors = Mapping[int, tuple[float, float]]
 """By qubit: the probabilities to read 1 for |0>, and 0 for |1>."""
 
-_TO_Z = {"X": ("h",), "Y": ("sdg", "h")}  # gates that turn a letter into Z
+TO_Z = {"X": ("h",), "Y": ("sdg", "h")}
+"""Gates that turn a letter into Z."""
 
 
 def density_matrices(
@@ -72,7 +73,7 @@ def expectations(rho: Tensor, strings: Iterable[PauliString], readout: ReadoutEr
 def _expectation(rho: Tensor, string: PauliString, readout: ReadoutErrors) -> Tensor:
     support = [(q, letter) for q, letter in enumerate(reversed(string.label)) if letter != "I"]
     for qubit, letter in support:
-        for name in _TO_Z.get(letter, ()):
+        for name in TO_Z.get(letter, ()):
             rho = _both_sides(rho, partial(_applied, GATES[name], [], (qubit,)))
     found = rho.diagonal(dim1=1, dim2=2).real
     for qubit, _ in support:

@@ -187,9 +187,3 @@ def check_operations(circuit: Circuit) -> None:
             raise UsageError(
                 f"this takes a circuit of gates and channels alone, but the circuit has {operation}"
             )
-
-
-def check_method(method: str) -> None:
-    """Raises UsageError for an unknown method."""
-    if method not in ("auto", "exact"):
-        raise UsageError(f"there is no method {method!r}: use auto or exact")
