@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.harness import Case
 from benchmarks.works import (
     candidates,
+    conversion,
     forward,
     hamiltonian,
     noise,
@@ -92,4 +93,5 @@ WORKS = {
         noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
     ),
     "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
+    "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
 }

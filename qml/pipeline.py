@@ -31,10 +31,9 @@ from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import Preset, load_preset
 from qml.progress import Reporter
-from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage
+from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.scoring import SubCircuitScore
 from qml.search import EvolutionarySearch
-from qml.serialization import circuit_from_json
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task, load_task
@@ -42,7 +41,6 @@ from qml.trainer import Trainer
 from qml.training import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
-from qsim.files import damaged
 
 # Seconds from one execution to the next on IBM devices, most of it the default delay between them.
 REPETITION = 250e-6
@@ -191,7 +189,7 @@ class Job:
         if self.folder.stage(f"device-{name}") is not None:
             return
         stage = Stage(self.folder, f"device-{name}")
-        circuit = circuit_from_json(self.folder.read_json(f"circuits/{name}.json"))
+        circuit = Circuit.from_dict(self.folder.read_json(f"circuits/{name}.json"))
         compiled = compile(circuit, self.device, layout=layout, seed=self.config.seed)
         self.folder.write_text(f"circuits/{name}.compiled.qasm", compiled.to_openqasm3())
         title = f"{CIRCUITS[name]} on {self.config.device}"

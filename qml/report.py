@@ -27,7 +27,7 @@ from qml.plots import (
     plot_training,
 )
 from qml.runs import CIRCUITS, TITLES, RunFolder
-from qml.serialization import circuit_from_json
+from qsim import Circuit
 from qsim.errors import need
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _circuit(folder: RunFolder) -> dict[str, Any] | None:
     """The drawing of the last circuit that is there: the pruned one, or what comes before it."""
     for name in reversed(CIRCUITS):
         if folder.has(f"circuits/{name}.json"):
-            circuit = circuit_from_json(folder.read_json(f"circuits/{name}.json"))
+            circuit = Circuit.from_dict(folder.read_json(f"circuits/{name}.json"))
             counts = ", ".join(f"{count} {gate}" for gate, count in circuit.count_ops().items())
             alt = (
                 f"{CIRCUITS[name]} circuit on {circuit.num_qubits} qubits: {counts}; "

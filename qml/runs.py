@@ -1,6 +1,6 @@
 """Run folders: what a run of the main job keeps on disk, written so that a kill never damages it.
 
-Layout of a run folder (format 1)::
+Layout of a run folder (format 2)::
 
     run.json                      format, version, created, config, seeds, versions of the packages
     calibration.json              ``Device.calibration()`` at the start of the run
@@ -36,11 +36,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from qsim import files
 from qsim.errors import UsageError
-from qsim.files import damaged, reason, unwritable, write_atomically
+from qsim.files import reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 TITLES = {
     "baseline": "Training the baseline",
@@ -313,3 +314,8 @@ def _make_empty_folder(path: Path) -> None:
 
 def _checkpoint(stage: str) -> str:
     return f"checkpoints/{stage}.safetensors"
+
+
+def damaged(path: Path, why: str) -> UsageError:
+    """The sentence for a file of a run whose content is not what was once written there."""
+    return files.damaged(path, why, "start a new run in another folder")

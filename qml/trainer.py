@@ -11,7 +11,6 @@ from qml.presets import Preset
 from qml.progress import Reporter
 from qml.pruning import PruneConfig, prune
 from qml.runs import TITLES, RunFolder, Stage
-from qml.serialization import circuit_to_json
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task
 from qml.training import (
@@ -155,7 +154,7 @@ class Trainer:
         """Write a trained circuit and finish its stage."""
         bound = model.circuit.bind(weights=model.weights)
         self._write_weights(stage.name, model)
-        self.folder.write_json(f"circuits/{stage.name}.json", circuit_to_json(bound))
+        self.folder.write_json(f"circuits/{stage.name}.json", bound.to_dict())
         self.folder.write_text(f"circuits/{stage.name}.logical.qasm", to_openqasm3(bound))
         self.reporter.finish()
         stage.finish(

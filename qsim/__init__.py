@@ -1,6 +1,8 @@
 """qsim: a simulator for training circuits, pure or noisy, on PyTorch tensors."""
 
 from qsim.circuit import Circuit, Operation, Register
+from qsim.dynamic.ensemble import Ensemble
+from qsim.dynamic.instructions import Control, Measure
 from qsim.errors import UsageError
 from qsim.execute import (
     counts,
@@ -9,6 +11,7 @@ from qsim.execute import (
     entropy,
     expval,
     fidelity,
+    outcome_probabilities,
     probabilities,
     purity,
     reduced_density_matrix,
@@ -22,6 +25,7 @@ from qsim.gradients.jacobians import finite_differences, jacobian, parameter_shi
 from qsim.gradients.metric import metric_tensor
 from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
+from qsim.instructions import Instruction
 from qsim.library import qft, random_circuit, state_preparation
 from qsim.noise import channels
 from qsim.noise.channels import Channel
@@ -34,9 +38,13 @@ __all__ = [
     "GATES",
     "Channel",
     "Circuit",
+    "Control",
+    "Ensemble",
     "Expression",
     "Gate",
     "Input",
+    "Instruction",
+    "Measure",
     "NoiseModel",
     "Operation",
     "Parameter",
@@ -60,6 +68,7 @@ __all__ = [
     "hessian_vector_product",
     "jacobian",
     "metric_tensor",
+    "outcome_probabilities",
     "parameter_shift",
     "probabilities",
     "purity",

@@ -11,6 +11,7 @@ from qsim.gates import Gate, check_state, controlled, find_gate
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
+    from qsim.observables import PauliString
 
 Qubits = int | Iterable[int]
 
@@ -93,14 +94,18 @@ class Building:
         where = self._places(qubits)
         return self._circuit.append(families.multirz(len(where)), where, [theta])
 
-    def pauli_rotation(self, theta: Any, label: str, qubits: Qubits | None = None) -> Circuit:
+    def pauli_rotation(
+        self, theta: Any, label: str | PauliString, qubits: Qubits | None = None
+    ) -> Circuit:
         """exp(-i theta P / 2); the rightmost letter of P acts on the first of the qubits."""
-        return self._circuit.append(
-            families.pauli_rotation(label), self._places(qubits, len(label)), [theta]
-        )
+        gate = families.pauli_rotation(getattr(label, "label", label))
+        return self._circuit.append(gate, self._places(qubits, gate.num_qubits), [theta])
 
     def unitary(self, matrix: Any, qubits: Qubits | None = None) -> Circuit:
-        """A constant unitary matrix [2**k, 2**k] on k qubits, the first one its lowest bit."""
+        """A constant unitary matrix [2**k, 2**k] on k qubits, the first one its lowest bit.
+
+        For one that is trained see `arbitrary_unitary`.
+        """
         gate = families.unitary(matrix)
         return self._circuit.append(gate, self._places(qubits, gate.num_qubits))
 
@@ -129,6 +134,12 @@ class Building:
         from qsim.library import rv
 
         return rv(self._circuit, (vx, vy, vz), qubit)
+
+    def arbitrary_unitary(self, angles: Sequence[Any], qubits: Qubits | None = None) -> Circuit:
+        """Any unitary matrix, by its angles: see `qsim.library.arbitrary_unitary`."""
+        from qsim.library import arbitrary_unitary
+
+        return arbitrary_unitary(self._circuit, angles, self._places(qubits))
 
     def evolve(
         self,

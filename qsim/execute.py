@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
+from qsim.clifford import Stabilizers, run_clifford
+from qsim.dynamic import execute as dynamic
+from qsim.dynamic.ensemble import Ensemble, counted
+from qsim.dynamic.plan import is_dynamic
 from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
@@ -16,7 +20,7 @@ from qsim.gradients.shifted import evaluated
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, check_generator, check_shots, count
+from qsim.sampling import Generator
 
 
 @untraced
@@ -59,23 +63,26 @@ def expval(
             states beyond the memory, an unknown engine, observables of another size, wrong shots
             or generators, or a gradient that cannot be had.
     """
+    rule = find_rule(gradient)
+    if options.get("engine") == "stim":
+        if rule is not None:
+            raise UsageError("engine='stim' has no gradients: leave out gradient=...")
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.expval(observables, shots=shots, generator=generator)
+    if is_dynamic(circuit):
+        if rule is not None:
+            raise UsageError("a circuit with measurements has the gradient 'adjoint' only")
+        if shots is None:
+            return dynamic.ensemble(circuit, weights, inputs, options).expval(observables)
+        return dynamic.estimated(circuit, observables, weights, inputs, shots, generator, options)
     measured = check_observables(observables, circuit.num_qubits)
     call = prepare(
         circuit, weights, inputs, shots=shots is not None, generator=generator, **options
     )
     strings = layout(measured).strings
-    rule = find_rule(gradient)
     if shots is None and rule is None:
         values = call.expval(strings)
     else:
-        if shots is not None:
-            shots = check_shots(shots, call.batch * max(1, len(strings.settings)))
-        check_generator(generator, call.batch)
-        if rule is None and call.wants_gradient:
-            raise UsageError(
-                "shots have no adjoint gradient: use gradient='shift', 'finite-difference' or "
-                "'spsa', or torch.no_grad()"
-            )
         values = evaluated(call, strings, rule, shots, generator)
     found = combine(values, measured)
     return found if call.batched else found[0]
@@ -87,19 +94,47 @@ def run(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     **options: Unpack[Options],
-) -> State:
-    """Run the circuit once, to ask the state for several results.
+) -> State | Ensemble | Stabilizers:
+    """Run the circuit once, to ask for several results.
 
-    Arguments and errors as for `expval`.
+    Arguments and errors as for `expval`. A circuit with measurements, resets or classical control
+    gives an Ensemble: the states of all its branches. With engine="stim" the result is Stabilizers,
+    which have expval, samples and counts.
 
     Example:
         >>> state = run(Circuit(2).h(0).cx(0, 1))
         >>> [round(x, 3) for x in state.probabilities().tolist()], state.entropy([0]).item()
         ([0.5, 0.0, 0.0, 0.5], 1.0)
     """
+    if options.get("engine") == "stim":
+        return run_clifford(circuit, weights, inputs, options)
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options)
     call = prepare(circuit, weights, inputs, **options)
     psi = call.state()
     return State(psi if call.batched else psi[0])
+
+
+def _pure(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State:
+    """The state, where results need a pure one."""
+    found = _not_stim(circuit, weights, inputs, options)
+    if not isinstance(found, State):
+        raise UsageError(
+            "a circuit with measurements or resets ends in no pure state: take expval, "
+            "probabilities, reduced_density_matrix, or the states of run(circuit)"
+        )
+    return found
+
+
+def _not_stim(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State | Ensemble:
+    _refuse_stim(options)
+    found = run(circuit, weights, inputs, **options)
+    assert not isinstance(found, Stabilizers)
+    return found
 
 
 def state(
@@ -112,7 +147,7 @@ def state(
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    return run(circuit, weights, inputs, **options).amplitudes
+    return _pure(circuit, weights, inputs, options).amplitudes
 
 
 def variance(
@@ -123,7 +158,7 @@ def variance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Variances of observables, real [batch, observables]: see `expval` and `State.variance`."""
-    return run(circuit, weights, inputs, **options).variance(observables)
+    return _pure(circuit, weights, inputs, options).variance(observables)
 
 
 def covariance(
@@ -134,7 +169,7 @@ def covariance(
     **options: Unpack[Options],
 ) -> Tensor:
     """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`."""
-    return run(circuit, weights, inputs, **options).covariance(observables)
+    return _pure(circuit, weights, inputs, options).covariance(observables)
 
 
 def probabilities(
@@ -151,6 +186,9 @@ def probabilities(
     With `noise`, of what is read with its readout errors; `generator` is what trajectories are
     drawn with, as for `expval`.
     """
+    _refuse_stim(options)
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options).probabilities(qubits)
     call = prepare(circuit, weights, inputs, generator=generator, **options)
     found = call.probabilities(_qubits(circuit, qubits))
     return found if call.batched else found[0]
@@ -169,6 +207,10 @@ def density_matrix(
     Returns:
         complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
     """
+    _refuse_stim(options)
+    if is_dynamic(circuit):
+        every = range(circuit.num_qubits)
+        return dynamic.ensemble(circuit, weights, inputs, options).reduced_density_matrix(every)
     call = prepare(circuit, weights, inputs, **options)
     found = call.density_matrix()
     return found if call.batched else found[0]
@@ -177,6 +219,13 @@ def density_matrix(
 def _qubits(circuit: Circuit, qubits: Iterable[int] | None) -> tuple[int, ...]:
     every = range(circuit.num_qubits)
     return tuple(every) if qubits is None else check_qubits(qubits, circuit.num_qubits)
+
+
+def _refuse_stim(options: Options) -> None:
+    if options.get("engine") == "stim":
+        raise UsageError(
+            "engine='stim' keeps no amplitudes: take expval, samples or counts, or another engine"
+        )
 
 
 @torch.no_grad()
@@ -190,7 +239,17 @@ def samples(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
+    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`.
+
+    Of a circuit with measurements, what its classical bits hold at the end; bits that nothing was
+    measured into are 0.
+    """
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.samples(shots, qubits, generator=generator)
+    if is_dynamic(circuit):
+        _refuse_qubits(qubits)
+        return dynamic.samples(circuit, shots, weights, inputs, generator, options)
     call = prepare(circuit, weights, inputs, shots=True, generator=generator, **options)
     found = call.samples(_qubits(circuit, qubits), shots, generator)
     return found if call.batched else found[0]
@@ -207,11 +266,44 @@ def counts(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> dict[str, int] | list[dict[str, int]]:
-    """How often each bitstring is measured: see `State.counts`."""
-    where = _qubits(circuit, qubits)
+    """How often each bitstring is measured: see `State.counts`.
+
+    Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
+    """
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.counts(shots, qubits, generator=generator)
+    where = None if is_dynamic(circuit) and qubits is None else _qubits(circuit, qubits)
     drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
-    found = [count(row, len(where)) for row in drawn.reshape(-1, drawn.shape[-1])]
-    return found if drawn.dim() == 2 else found[0]
+    return counted(drawn, circuit.num_clbits if where is None else len(where))
+
+
+def outcome_probabilities(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    clbits: Iterable[int] | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Probabilities of what classical bits hold at the end: real [batch, 2**num_clbits].
+
+    Exact and differentiable: see `Ensemble.outcome_probabilities`; other arguments as for `expval`.
+
+    Example:
+        >>> flipped = Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0)).measure(0, 1)
+        >>> [round(p, 3) for p in outcome_probabilities(flipped).tolist()]
+        [0.5, 0.5, 0.0, 0.0]
+    """
+    return dynamic.ensemble(circuit, weights, inputs, options).outcome_probabilities(clbits)
+
+
+def _refuse_qubits(qubits: Iterable[int] | None) -> None:
+    if qubits is not None:
+        raise UsageError(
+            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
+            "measure them into bits"
+        )
 
 
 def reduced_density_matrix(
@@ -222,7 +314,7 @@ def reduced_density_matrix(
     **options: Unpack[Options],
 ) -> Tensor:
     """Density matrices of some qubits: see `State.reduced_density_matrix`."""
-    return run(circuit, weights, inputs, **options).reduced_density_matrix(qubits)
+    return _not_stim(circuit, weights, inputs, options).reduced_density_matrix(qubits)
 
 
 def purity(
@@ -233,7 +325,7 @@ def purity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Purity of some qubits, real [batch]: see `State.purity`."""
-    return run(circuit, weights, inputs, **options).purity(qubits)
+    return _not_stim(circuit, weights, inputs, options).purity(qubits)
 
 
 def entropy(
@@ -246,7 +338,7 @@ def entropy(
     **options: Unpack[Options],
 ) -> Tensor:
     """Entanglement entropy of some qubits with the others, real [batch]: see `State.entropy`."""
-    return run(circuit, weights, inputs, **options).entropy(qubits, base)
+    return _pure(circuit, weights, inputs, options).entropy(qubits, base)
 
 
 def fidelity(
@@ -257,4 +349,4 @@ def fidelity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Fidelity of the circuit's state with another one, real [batch]: see `State.fidelity`."""
-    return run(circuit, weights, inputs, **options).fidelity(target)
+    return _pure(circuit, weights, inputs, options).fidelity(target)

@@ -18,6 +18,7 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.gates import Gate
 from qsim.trig import TrigMatrix, rotation
+from qsim.walsh import walsh_hadamard
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
@@ -159,7 +160,7 @@ def _complex(values: Any, what: str) -> np.ndarray:
         if values.requires_grad:
             raise UsageError(
                 f"{what} of a gate is constant, but this one wants a gradient: pass .detach(), "
-                "or train the angles of gates"
+                "or train the angles of circuit.arbitrary_unitary(angles, qubits)"
             )
         values = values.resolve_conj().cpu().numpy()
     try:
@@ -208,13 +209,9 @@ def _diagonal(num_qubits: int, data: bytes) -> Gate:
     )
 
 
-def walsh_hadamard(values: np.ndarray) -> np.ndarray:
-    """sum_b (-1)^(m.b) values[b] for all m, divided by their number."""
-    size = len(values)
-    for half in 2 ** np.arange(_qubits(size)):
-        pairs = values.reshape(-1, 2, half)
-        values = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
-    return values.reshape(size) / size
+def averaged_by_sign(values: np.ndarray) -> np.ndarray:
+    """The mean over b of (-1)^(m.b) values[b], for every m: angles of `gray_rotations`."""
+    return walsh_hadamard(torch.from_numpy(values)).numpy() / len(values)
 
 
 def phase_rotations(circuit: Circuit, phases: np.ndarray) -> Circuit:
@@ -222,7 +219,7 @@ def phase_rotations(circuit: Circuit, phases: np.ndarray) -> Circuit:
 
     (Bullock and Markov, arXiv:quant-ph/0303039.)
     """
-    angles = -2 * walsh_hadamard(phases)
+    angles = -2 * averaged_by_sign(phases)
     circuit.globalphase(-float(angles[0]) / 2)
     for target in range(circuit.num_qubits):
         gray_rotations(circuit, "rz", angles[1 << target : 2 << target], 0, target)

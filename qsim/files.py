@@ -47,12 +47,35 @@ def unwritable(path: Path, error: OSError) -> UsageError:
     )
 
 
-def damaged(path: Path, why: str) -> UsageError:
+def damaged(path: Path, why: str, remedy: str = "write it anew") -> UsageError:
     """The sentence for a file whose content is not what was once written there."""
-    return UsageError(
-        f"{str(path)!r} is damaged ({why}): "
-        "restore it from a copy, or start a new run in another folder"
-    )
+    return UsageError(f"{str(path)!r} is damaged ({why}): restore it from a copy, or {remedy}")
+
+
+def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
+    """The content of a file.
+
+    Raises:
+        UsageError: it is not there, cannot be read, or is larger than `max_bytes`.
+    """
+    try:
+        size = path.stat().st_size
+        if max_bytes is not None and size > max_bytes:
+            raise UsageError(
+                f"{str(path)!r} has {size:,} bytes, more than the {max_bytes:,} that are read: "
+                "pass max_bytes=... if you trust it"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r} ({reason(error)})") from error
+
+
+def read_text(path: Path, max_bytes: int | None = None) -> str:
+    """The content of a file as text; errors as for `read_bytes`, and for what is no UTF-8."""
+    try:
+        return read_bytes(path, max_bytes).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{str(path)!r} is no text, which is expected in UTF-8") from None
 
 
 def reason(error: Exception) -> str:

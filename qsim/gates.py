@@ -298,6 +298,13 @@ _ALONE = [
     _fixed("tdg", np.diag([1, np.exp(-0.25j * pi)]), "t"),
     _fixed("sx", _SX, "sxdg"),
     _fixed("sxdg", _SX.conj().T, "sx"),
+    _fixed(  # TorchQuantum's name for it
+        "sh",
+        rotation("Y").at(pi / 4),
+        lambda c: c.ry(-pi / 4, 0),
+        decomposition=lambda c: c.ry(pi / 4, 0),
+        aliases=("shadamard",),
+    ),
     # one qubit, rotations
     _turn("rx", rotation("X")),
     _turn("ry", rotation("Y")),
@@ -354,12 +361,25 @@ _ALONE = [
         lambda c: c.cx(1, 0).cx(0, 1),
         decomposition=lambda c: c.cx(0, 1).cx(1, 0),
     ),
-    _fixed("ecr", _ECR / np.sqrt(2), decomposition=lambda c: c.rzx(pi / 2, 0, 1).x(0)),
+    _fixed(
+        "ecr",
+        _ECR / np.sqrt(2),
+        decomposition=lambda c: c.rzx(pi / 2, 0, 1).x(0),
+        aliases=("echoedcrossresonance",),
+    ),
     # two qubits, rotations
-    _turn("rxx", rotation("XX"), decomposition=lambda c, t: c.pauli_rotation(t, "XX")),
-    _turn("ryy", rotation("YY"), decomposition=lambda c, t: c.pauli_rotation(t, "YY")),
-    _turn("rzz", rotation("ZZ"), decomposition=lambda c, t: c.pauli_rotation(t, "ZZ")),
-    _turn("rzx", rotation("XZ"), decomposition=lambda c, t: c.pauli_rotation(t, "XZ")),
+    _turn(
+        "rxx", rotation("XX"), aliases=("xx",), decomposition=lambda c, t: c.pauli_rotation(t, "XX")
+    ),
+    _turn(
+        "ryy", rotation("YY"), aliases=("yy",), decomposition=lambda c, t: c.pauli_rotation(t, "YY")
+    ),
+    _turn(
+        "rzz", rotation("ZZ"), aliases=("zz",), decomposition=lambda c, t: c.pauli_rotation(t, "ZZ")
+    ),
+    _turn(
+        "rzx", rotation("XZ"), aliases=("zx",), decomposition=lambda c, t: c.pauli_rotation(t, "XZ")
+    ),
     _turn(
         "xx_plus_yy",
         _negative(_BETA) @ _exchange("XX", "YY", 1, of=2) @ _BETA,
@@ -431,7 +451,7 @@ _CONTROLLED = [
     _with_controls("cx", "x", aliases=("cnot",)),
     _with_controls("cy", "y"),
     _with_controls("cz", "z"),
-    _with_controls("ch", "h"),
+    _with_controls("ch", "h", aliases=("chadamard",)),
     _with_controls("cs", "s"),
     _with_controls("csdg", "sdg"),
     _with_controls("csx", "sx"),
@@ -449,7 +469,7 @@ _CONTROLLED = [
         inverse=lambda c, t, phi, lam, g: c.cu(-t, -lam, -phi, -g, 0, 1),
         decomposition=lambda c, t, phi, lam, g: c.p(g, 0).cu3(t, phi, lam, 0, 1),
     ),
-    _with_controls("ccx", "x", 2, aliases=("toffoli",)),
+    _with_controls("ccx", "x", 2, aliases=("toffoli", "ccnot")),
     _with_controls("ccz", "z", 2),
     _with_controls("c3x", "x", 3),
     _with_controls("c4x", "x", 4),
@@ -472,11 +492,10 @@ def find_gate(name: str) -> Gate:
     """
     from difflib import get_close_matches
 
-    key = name.lower()
+    key = str(name).lower()
     key = ALIASES.get(key, key)
     if key in GATES:
         return GATES[key]
-    near = get_close_matches(key, [*GATES, *ALIASES], n=3) or sorted(GATES)
-    raise UsageError(
-        f"there is no gate {name!r}; did you mean {', '.join(near)}? (qsim.GATES lists all)"
-    )
+    near = get_close_matches(key, [*GATES, *ALIASES], n=3)
+    hint = f"did you mean {', '.join(near)}? (qsim.GATES lists all)" if near else "see qsim.GATES"
+    raise UsageError(f"there is no gate {name!r}; {hint}")

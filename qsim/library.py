@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, product
 from math import pi
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
-from qsim.families import MAX_UNITARY, gray_rotations, walsh_hadamard
+from qsim.families import MAX_UNITARY, averaged_by_sign, gray_rotations
 from qsim.gates import GATES, Gate, find_gate
 from qsim.observables import PauliString
-from qsim.parameters import Angle, as_angle, derived, whole
+from qsim.parameters import FUNCTIONS, Angle, as_angle, derived, whole
 
 Terms: TypeAlias = Sequence[tuple[Any, PauliString]]
 
@@ -191,6 +192,69 @@ def _euler_beta(vx: Tensor, vy: Tensor, vz: Tensor) -> Tensor:
     return 2 * torch.atan2(torch.hypot(x, y), torch.hypot(w, z))
 
 
+FUNCTIONS.update({f.__name__: f for f in (_euler_alpha, _euler_beta, _euler_gamma)})
+
+
+# --- Any unitary matrix ---------------------------------------------------------------------------
+
+
+def arbitrary_unitary(
+    circuit: Circuit, angles: Sequence[Any], qubits: Sequence[int] | None = None
+) -> Circuit:
+    """Append any unitary matrix on k qubits, up to its phase, by angles; returns the circuit.
+
+    Shannon's decomposition of unitary matrices (Shende, Bullock and Markov,
+    arXiv:quant-ph/0406176): four matrices on one qubit less, between rotations of the last qubit
+    whose angles the others choose; for two qubits that of Cartan, for one RZ RY RZ. Angles reach
+    every unitary matrix, so training them trains the matrix.
+
+    Args:
+        circuit: where to append.
+        angles: 3, 15, 72, 312 ... of them for 1, 2, 3, 4 ... qubits, any angles:
+            [Weight(i) for i in range(15)].
+        qubits: where it acts; all by default.
+
+    Raises:
+        UsageError: for another number of angles.
+    """
+    where = range(circuit.num_qubits) if qubits is None else qubits
+    needed = _angles_of_unitary(len(where))
+    if len(angles) != needed:
+        raise UsageError(
+            f"an arbitrary unitary on {len(where)} qubits takes {needed} angles, not {len(angles)}"
+        )
+    built = Circuit(len(where))
+    _shannon(built, iter(angles), len(where))
+    return circuit.compose(built, where)
+
+
+def _angles_of_unitary(num_qubits: int) -> int:
+    if num_qubits <= 2:
+        return 4**num_qubits - 1
+    return 4 * _angles_of_unitary(num_qubits - 1) + 3 * 2 ** (num_qubits - 1)
+
+
+def _shannon(circuit: Circuit, angles: Iterator[Any], num_qubits: int) -> None:
+    """Any unitary matrix on the first qubits."""
+    if num_qubits == 1:
+        circuit.rot(*islice(angles, 3), 0)
+    elif num_qubits == 2:
+        circuit.rot(*islice(angles, 3), 0).rot(*islice(angles, 3), 1)
+        circuit.rxx(next(angles), 0, 1).ryy(next(angles), 0, 1).rzz(next(angles), 0, 1)
+        circuit.rot(*islice(angles, 3), 0).rot(*islice(angles, 3), 1)
+    else:
+        others = num_qubits - 1
+        for letter in ("Z", "Y", "Z", ""):
+            _shannon(circuit, angles, others)
+            for signs in product("IZ", repeat=others) if letter else ():
+                label = letter + "".join(signs)
+                _rotate(
+                    circuit,
+                    PauliString.from_sparse(label, range(num_qubits)[::-1], circuit.num_qubits),
+                    next(angles),
+                )
+
+
 # --- Fourier transform ----------------------------------------------------------------------------
 
 
@@ -242,7 +306,7 @@ def state_preparation(amplitudes: Any) -> Circuit:
     circuit = Circuit(num_qubits)
     for target in reversed(range(num_qubits)):
         halves = np.linalg.norm(vector.reshape(-1, 2, 1 << target), axis=2)
-        angles = walsh_hadamard(2 * np.arctan2(halves[:, 1], halves[:, 0]))
+        angles = averaged_by_sign(2 * np.arctan2(halves[:, 1], halves[:, 0]))
         gray_rotations(circuit, "ry", angles, target + 1, target)
     phases = np.angle(vector)
     if np.abs(phases).max() > 1e-14:
@@ -269,13 +333,15 @@ def random_circuit(
         gates: gates to draw from, with equal probability; by default the whole table.
 
     Raises:
-        UsageError: for an unknown gate, none that fits, or a negative depth.
+        UsageError: for an unknown gate, none that fits, or a negative depth or seed.
     """
     chosen = list(GATES.values()) if gates is None else [_record(gate) for gate in gates]
     circuit, layers = Circuit(num_qubits), whole(depth)
     fitting = [gate for gate in chosen if gate.num_qubits <= num_qubits]
     if layers is None or layers < 0:
         raise UsageError(f"a random circuit has 0 layers or more, not {depth!r}")
+    if whole(seed) is None or seed < 0:
+        raise UsageError(f"a seed is a whole number from 0 on, not {seed!r}")
     if not fitting:
         raise UsageError(f"no gate of {chosen} fits on {num_qubits} qubits")
     generator = np.random.default_rng(seed)

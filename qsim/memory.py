@@ -6,6 +6,8 @@ import os
 
 from qsim.errors import UsageError
 
+IN_GRADIENT = " for the gradient"  # what states are held for, as `check_states` says it
+
 _SURELY_FITS = 2**28  # bytes; smaller requests do not ask the system
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from numbers import Complex, Real
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
+from qsim.strings import Strings
 
 _LETTERS = frozenset("IXYZ")
 _X_BITS = str.maketrans("IXYZ", "0110")
@@ -94,7 +95,7 @@ class PauliString(_Operator):
     label: str
 
     def __post_init__(self) -> None:
-        if not self.label or not _LETTERS.issuperset(self.label):
+        if not isinstance(self.label, str) or not self.label or not _LETTERS.issuperset(self.label):
             raise UsageError(
                 f"a Pauli string is made of the letters I, X, Y and Z, not {self.label!r}"
             )
@@ -148,101 +149,6 @@ class PauliString(_Operator):
 
     def _sum(self) -> PauliSum:
         return PauliSum([(1.0, self)])
-
-
-class XGroup(NamedTuple):
-    """Strings that flip the same qubits: one pass over a state serves them all.
-
-    Attributes:
-        x_mask: the qubits that they flip.
-        indices: which strings they are, int64 [strings].
-        z_masks: their z masks, int64 [strings].
-        phases: i**(number of Y), complex128 [strings].
-    """
-
-    x_mask: int
-    indices: Tensor
-    z_masks: Tensor
-    phases: Tensor
-
-
-class Setting(NamedTuple):
-    """Strings that agree wherever they have a letter: one basis of measurement serves them all.
-
-    Attributes:
-        basis: letter in which each qubit is measured, I if in none; the rightmost is qubit 0.
-        indices: which strings they are.
-        supports: bits of the qubits on which each has a letter.
-    """
-
-    basis: str
-    indices: list[int]
-    supports: list[int]
-
-
-class Strings(tuple[PauliString, ...]):
-    """Pauli strings on equally many qubits, and what engines want to know of all of them.
-
-    Hashed once and grouped once, because a Hamiltonian of thousands of strings is measured in
-    every step.
-    """
-
-    @cached_property
-    def _hash(self) -> int:
-        return super().__hash__()
-
-    @classmethod
-    def of(cls, strings: Sequence[PauliString]) -> Strings:
-        """The strings as Strings, and these as they are."""
-        return strings if isinstance(strings, Strings) else cls(strings)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __reduce__(self) -> tuple[type[Strings], tuple[tuple[PauliString, ...]]]:
-        return Strings, (tuple(self),)
-
-    @cached_property
-    def x_groups(self) -> tuple[XGroup, ...]:
-        found: dict[int, list[int]] = {}
-        for k, string in enumerate(self):
-            found.setdefault(string.x_mask, []).append(k)
-        powers = [1, 1j, -1, -1j]
-        return tuple(
-            XGroup(
-                x_mask,
-                torch.tensor(members),
-                torch.tensor([self[k].z_mask for k in members]),
-                torch.tensor([powers[self[k].num_y % 4] for k in members], dtype=torch.complex128),
-            )
-            for x_mask, members in found.items()
-        )
-
-    @cached_property
-    def settings(self) -> tuple[Setting, ...]:
-        """Few sets of strings that commute qubit by qubit, longest strings first, first fit."""
-        letters = _codes(self)
-        order = np.argsort(-(letters > 0).sum(1), kind="stable")
-        bases = np.zeros_like(letters)
-        members: list[list[int]] = []
-        for k in order:
-            row = letters[k]
-            taken = bases[: len(members)]
-            fits = ((row == 0) | (taken == 0) | (row == taken)).all(1)
-            if row.any():
-                place = int(fits.argmax()) if fits.any() else len(members)
-                if place == len(members):
-                    members.append([])
-                bases[place] = np.maximum(bases[place], row)
-                members[place].append(int(k))
-        return tuple(
-            Setting(
-                _label(bases[place]),
-                chosen,
-                [self[k].x_mask | self[k].z_mask for k in chosen],
-            )
-            for place, chosen in enumerate(members)
-        )
 
 
 class PauliSum(_Operator):
@@ -393,7 +299,7 @@ def check_observables(observables: Observables, num_qubits: int) -> tuple[Observ
     """
     if observables is None:
         return all_z(num_qubits)
-    if isinstance(observables, (str, PauliString, PauliSum)):
+    if isinstance(observables, (str, _Operator)) or not isinstance(observables, Iterable):
         raise UsageError(
             f"observables come as a list of PauliString or PauliSum, not one {observables!r}"
         )

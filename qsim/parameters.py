@@ -55,6 +55,9 @@ class _Arithmetic:
             raise UsageError(f"an angle is a polynomial: {self} is not divided by {divisor}")
         return self * (1 / divisor)
 
+    def __rtruediv__(self, other: Any) -> Any:
+        raise UsageError(f"an angle is a polynomial: nothing is divided by {self}")
+
     def __pow__(self, exponent: int) -> Any:
         count = whole(exponent)
         if count is None or count < 1:
@@ -133,6 +136,15 @@ class Function:
         shown = ", ".join(map(str, self.arguments))
         return f"{self.function.__name__.strip('_')}({shown})"
 
+
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    function.__name__: function
+    for function in (
+        *(torch.sin, torch.cos, torch.tan, torch.asin, torch.acos, torch.atan),
+        *(torch.exp, torch.log, torch.pow, torch.abs, torch.sign),
+    )
+}
+"""Functions of angles by the names that files and converters know."""
 
 Atom: TypeAlias = "Symbol | Named | Constant | Function"
 Term: TypeAlias = tuple[float, tuple[Atom, ...]]

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qsim.observables import Strings, XGroup
+from qsim.strings import Strings, XGroup
+from qsim.walsh import walsh_hadamard
 
 
 def expectations(strings: Strings, psi: Tensor) -> Tensor:
@@ -170,12 +171,3 @@ def signs(mask: int, num_qubits: int, like: Tensor) -> Tensor:
     for qubit in range(num_qubits):
         found = torch.cat([found, -found if mask >> qubit & 1 else found])
     return found
-
-
-def walsh_hadamard(values: Tensor) -> Tensor:
-    """sum_b (-1)^(z.b) values[..., b] for every z."""
-    shape = values.shape
-    for qubit in range(_num_qubits(values)):
-        pairs = values.reshape(-1, 2, 2**qubit)
-        values = torch.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
-    return values.reshape(shape)

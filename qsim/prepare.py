@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, TypedDict
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, select_engine
+from qsim.engines import Engine, density, select_engine
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.memory import check_bytes, check_states
+from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
 from qsim.noise.methods import check_method, noise_engine
 from qsim.noise.model import NoiseModel
 from qsim.noise.trajectories import TrajectoryEngine
-from qsim.observables import Strings
-from qsim.results import State
-from qsim.sampling import (
-    Generator,
-    check_shots,
-    estimate,
-    means,
-    measure,
-    probabilities_in,
-)
+from qsim.sampling import Generator, check_shots, estimate, estimate_from, means, measure
+from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.results import State
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _NORM_TO = 1e-4  # what single precision leaves of a norm
-_MORE = 2  # states that a gradient holds besides: the final one and its adjoint
 
 
 class Options(TypedDict, total=False):
@@ -46,7 +41,8 @@ class Options(TypedDict, total=False):
         values: named parameters by name: numbers, or tensors that are scalars or [batch].
         initial_state: where it starts instead of |0...0>: complex [2**n] or [batch, 2**n] of norm
             1, or a State; differentiable.
-        engine: "auto", "cpu" or "reference".
+        engine: "auto", "cpu" or "reference"; or "stim" for Clifford circuits, for the results
+            that `qsim.clifford.Stabilizers` has.
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
         noise: a NoiseModel; channels of the circuit itself count without one.
         method: how noise is simulated: "exact", by density matrices; "trajectories", by pure states
@@ -136,23 +132,29 @@ class Call:
 
     def probabilities(self, qubits: tuple[int, ...]) -> Tensor:
         """Probabilities of what is read from these qubits, real [batch, 2**k]."""
+        from qsim.results import State
+
         if self.noisy:
-            return self._read("Z" * self.circuit.num_qubits, qubits)
+            return self._read("Z" * len(qubits), qubits)
         return State(self.state()).probabilities(qubits)
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
         if isinstance(self.engine, TrajectoryEngine):
-            like = self.weights.new_empty(self.batch, 0)
-            return means(strings, like, lambda _, basis: self._drawn(basis, shots, generator))
-        if self.noisy:
-            every = tuple(range(self.circuit.num_qubits))
-            read: Callable[[str], Tensor] = partial(self._read, qubits=every)
-            like = self.weights.new_empty(self.batch, 0)
-        else:
-            psi = self.state()
-            read, like = partial(probabilities_in, psi), psi.real
-        return estimate(strings, read, like, shots, generator)
+            found = self.weights.new_ones(self.batch, len(strings))
+            for setting in strings.settings:
+                drawn = self._drawn(setting.basis, shots, generator)
+                found[:, setting.indices] = means(setting, drawn).to(found)
+            return found
+        if not self.noisy:
+            return estimate(strings, self.state(), shots, generator)
+        letters = reduce(or_, (s.x_mask | s.z_mask for s in strings), 0) or 1
+        used = tuple([q for q in range(self.circuit.num_qubits) if letters >> q & 1])
+        self._check_reading(used)
+        small = exact.restricted(strings, used) if strings else strings
+        read = ((k, self._read(s.basis, used)) for k, s in enumerate(small.settings))
+        like = self.weights.new_empty(self.batch, 2 ** len(used))
+        return estimate_from(small, read, like, shots, generator)
 
     def samples(self, qubits: tuple[int, ...], shots: Any, generator: Generator) -> Tensor:
         """Readings of these qubits, int64 [batch, shots]."""
@@ -169,13 +171,17 @@ class Call:
         return engine.samples(self.circuit, basis, *given, shots)
 
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
-        size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
-        check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
-        letters = exact.letters_on(basis, qubits)
+        self._check_reading(qubits)
+        strings = exact.letters_on(basis, qubits, self.circuit.num_qubits)
         if isinstance(self.engine, TrajectoryEngine):  # readings of long strings have many terms
             clean = replace(self, engine=self.engine.unread())
-            return self.engine.read(exact.distribution(clean.expval(letters)), qubits)
-        return exact.distribution(self.expval(letters))
+            errors = self.engine.errors
+            return density.misread(exact.distribution(clean.expval(strings)), qubits, errors)
+        return exact.distribution(self.expval(strings))
+
+    def _check_reading(self, qubits: tuple[int, ...]) -> None:
+        size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
+        check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -196,13 +202,14 @@ def prepare(
     noise: NoiseModel | None = None,
     method: str = "auto",
     trajectories: int | None = None,
+    gates_alone: bool = False,
     shots: bool = False,
     generator: Generator = None,
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
 
-    Beside `Options`, `shots` says whether results are estimated from shots, and `generator` is what
-    trajectories are drawn with.
+    With `gates_alone`, the engine is for gates: the caller runs all else, and noise. `shots` says
+    whether results are estimated from them; `generator` is what trajectories are drawn with.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
@@ -216,7 +223,8 @@ def prepare(
         _check_tensor(name, tensor, sizes[name])
     for name, size in sizes.items():
         if name not in tensors and size:
-            raise UsageError(f"the circuit has {size} {name}: pass {name}=... of shape [{size}]")
+            counted = f"{size} {name if size > 1 else name[:-1]}"
+            raise UsageError(f"the circuit has {counted}: pass {name}=... of shape [{size}]")
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
@@ -234,7 +242,7 @@ def prepare(
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     chosen = select_engine(engine, device.type)
     check_method(method, trajectories, shots)
-    if noise is not None or not circuit.is_unitary:
+    if not gates_alone and (noise is not None or not circuit.is_unitary):
         native = not isinstance(chosen, ReferenceEngine)
         chosen = noise_engine(
             circuit,
@@ -257,8 +265,7 @@ def prepare(
         batched=batched,
     )
     if device.type == "cpu":
-        if not call.noisy:
-            _check_memory(call)
+        _check_memory(call)
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call
@@ -309,9 +316,9 @@ def check_values(angles: Mapping[str, Tensor], initial: Tensor | None) -> None:
 
 
 def _check_memory(call: Call) -> None:
-    held, why = 1, ""
-    if call.wants_gradient:
-        held, why = 1 + _MORE, " because a gradient holds two more"
+    gradient = call.wants_gradient
+    held = call.engine.states_held(call.circuit, gradient)
+    why = IN_GRADIENT if gradient else ""
     check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from qsim.circuit import Circuit
+from qsim.engines import select_engine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
@@ -18,20 +21,13 @@ from qsim.observables import (
     Observables,
     PauliString,
     PauliSum,
-    Strings,
     check_observables,
     check_qubits,
 )
-from qsim.paulis import apply_sum, expectations
-from qsim.sampling import (
-    Generator,
-    check_generator,
-    check_shots,
-    count,
-    estimate,
-    measure,
-    probabilities_in,
-)
+from qsim.paulis import apply_sum
+from qsim.prepare import Call
+from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
+from qsim.strings import Strings
 
 
 class Layout(NamedTuple):
@@ -127,6 +123,25 @@ class State:
     def _shaped(self, result: Tensor) -> Tensor:
         return result if self.amplitudes.dim() == 2 else result[0]
 
+    # --- Files ------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state as safetensors, in one step and exactly: see `qsim.serialization`."""
+        from qsim.serialization import save_state
+
+        return save_state(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> State:
+        """Read a state that `save` wrote.
+
+        Raises:
+            UsageError: for a file that is missing, damaged, or of a newer version.
+        """
+        from qsim.serialization import load_state
+
+        return load_state(path)
+
     # --- Observables ------------------------------------------------------------------------------
 
     def expval(
@@ -153,11 +168,10 @@ class State:
         checked = check_observables(observables, self.num_qubits)
         strings, psi = layout(checked).strings, self._rows
         if shots is None:
-            return self._shaped(combine(expectations(strings, psi), checked))
+            return self._shaped(combine(_expectations(strings, psi), checked))
         number = check_shots(shots, len(psi) * max(1, len(strings.settings)))
         check_generator(generator, len(psi))
-        fixed = psi.detach()
-        found = estimate(strings, partial(probabilities_in, fixed), fixed.real, number, generator)
+        found = estimate(strings, psi.detach(), number, generator)
         return self._shaped(combine(found, checked))
 
     def variance(self, observables: Observables = None) -> Tensor:
@@ -197,7 +211,7 @@ class State:
         if qubits is None:
             return self._shaped(found)
         where = check_qubits(qubits, self.num_qubits)
-        return self._shaped(_split(found, where).sum(2))
+        return self._shaped(split(found, where).sum(2))
 
     @torch.no_grad()
     def samples(
@@ -245,7 +259,7 @@ class State:
         where = check_qubits(qubits, self.num_qubits)
         size = self.amplitudes.itemsize * len(self._rows) * 4 ** len(where)
         check_bytes(size, f"the density matrix of {len(where)} qubits")
-        return self._shaped(_gram(_split(self._rows, where)))
+        return self._shaped(gram(split(self._rows, where)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:
         """Tr rho^2 of some qubits, 1 if they are not entangled with the others: real [batch]."""
@@ -290,15 +304,22 @@ class State:
     def _smaller(self, qubits: Iterable[int]) -> Tensor:
         """The density matrix of the qubits or of the others: the spectra are the same."""
         where = check_qubits(qubits, self.num_qubits)
-        parts = _split(self._rows, where)
-        return _gram(parts if parts.shape[1] <= parts.shape[2] else parts.transpose(1, 2))
+        parts = split(self._rows, where)
+        return gram(parts if parts.shape[1] <= parts.shape[2] else parts.transpose(1, 2))
 
     def __repr__(self) -> str:
         shape, dtype = list(self.amplitudes.shape), self.amplitudes.dtype
         return f"State({self.num_qubits} qubits, {dtype} {shape})"
 
 
-def _split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
+def _expectations(strings: Strings, psi: Tensor) -> Tensor:
+    """<psi|P|psi> of states [batch, 2**n]: real [batch, strings], by the fastest engine."""
+    circuit = Circuit(psi.shape[1].bit_length() - 1)
+    engine, nothing = select_engine("auto", psi.device.type), psi.real.new_zeros(0)
+    return Call(circuit, engine, nothing, nothing, psi, len(psi), batched=True).expval(strings)
+
+
+def split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
     """[batch, 2**n] -> [batch, 2**k of the qubits, 2**(n - k) of the others]."""
     n = rows.shape[1].bit_length() - 1
     axes = [n - q for q in reversed(qubits)]
@@ -307,7 +328,8 @@ def _split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
     return ordered.reshape(len(rows), 2 ** len(qubits), -1)
 
 
-def _gram(parts: Tensor) -> Tensor:
+def gram(parts: Tensor) -> Tensor:
+    """Density matrices [batch, 2**k, 2**k] of the qubits that were split off."""
     return parts @ parts.mH
 
 

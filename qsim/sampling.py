@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
-from qsim.observables import Strings
+from qsim.strings import Setting, Strings
 
 Generator: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
 _CHUNK = 2**24  # probabilities that are added up at a time
+_AT_ONCE = 2**17  # probabilities of bases that are drawn from at a time
 
 
 def check_shots(shots: Any, rows: int) -> int:
@@ -100,53 +102,89 @@ def count(drawn: Tensor, num_bits: int) -> dict[str, int]:
     return {f"{value:0{num_bits}b}": number for value, number in pairs}
 
 
-def estimate(
+def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) -> Tensor:
+    """Expectation values from shots, real [rows, strings], of states [rows, 2**n].
+
+    Strings that commute qubit by qubit are measured together; each such set gets all the shots.
+    """
+    return estimate_from(strings, in_settings(strings, psi), psi.real, shots, generator)
+
+
+def in_settings(strings: Strings, psi: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """What `estimate_from` takes as `measured`, of states [rows, 2**n]."""
+    bases = [setting.basis for setting in strings.settings]
+    for k, state in _in_bases(psi, bases, list(range(len(bases)))):
+        yield k, state.real**2 + state.imag**2
+
+
+def estimate_from(
     strings: Strings,
-    distribution: Callable[[str], Tensor],
+    measured: Iterator[tuple[int, Tensor]],
     like: Tensor,
     shots: int,
     generator: Generator,
 ) -> Tensor:
     """Expectation values from shots, real [rows, strings].
 
-    Strings that commute qubit by qubit are measured together; each such set gets all the shots.
-
     Args:
         strings: what is measured.
-        distribution: from a basis, a letter for each qubit, to the probabilities of what is read
-            in it, real [rows, 2**n].
-        like: a tensor [rows, ...] with the dtype and device of the result.
-        shots: number of readings of each set.
+        measured: each of the strings' settings by its number, in some order, and in proportion to
+            probabilities what is read in its basis: real [rows, 2**n].
+        like: real [rows, 2**n], of the dtype and device of the result.
+        shots: number of readings in each basis.
         generator: what they are drawn with.
     """
-    numbers = uniforms(len(like), (len(strings.settings), shots), generator)
-    return means(strings, like, lambda k, basis: draw(distribution(basis), numbers[:, k]))
-
-
-def means(strings: Strings, like: Tensor, drawn: Callable[[int, str], Tensor]) -> Tensor:
-    """Means of strings, real [rows, strings].
-
-    Args:
-        strings: what is measured.
-        like: a tensor [rows, ...] with the dtype and device of the result.
-        drawn: from the number of a setting and its basis to what is read, int64 [rows, shots].
-    """
-    found = like.new_ones(len(like), len(strings))
-    for k, setting in enumerate(strings.settings):
-        read = drawn(k, setting.basis)
-        for place, support in zip(setting.indices, setting.supports, strict=True):
-            found[:, place] = 1 - 2 * _parity(read & support).to(found.dtype).mean(1)
+    settings, rows = strings.settings, len(like)
+    found = like.new_ones(rows, len(strings))
+    numbers = uniforms(rows, (len(settings), shots), generator)
+    while chosen := list(islice(measured, max(1, _AT_ONCE // like.numel()))):
+        places = [k for k, _ in chosen]
+        probabilities = torch.stack([row for _, row in chosen], 1).flatten(0, 1)
+        drawn = draw(probabilities, numbers[:, places].flatten(0, 1)).unflatten(0, (rows, -1))
+        for k, bits in zip(places, drawn.unbind(1), strict=True):
+            found[:, settings[k].indices] = means(settings[k], bits).to(found.dtype)
     return found
 
 
-def probabilities_in(psi: Tensor, basis: str) -> Tensor:
-    """Probabilities, real [rows, 2**n], when each qubit is measured in its letter of the basis."""
-    for qubit, letter in enumerate(reversed(basis)):
-        if letter in "XY":
-            pairs = psi.reshape(-1, 2, 2**qubit)
-            zero, one = pairs[:, 0], pairs[:, 1] * (-1j if letter == "Y" else 1)
-            psi = torch.stack([zero + one, zero - one], 1).reshape(psi.shape) * 0.5**0.5
-    return psi.real**2 + psi.imag**2
+def means(setting: Setting, read: Tensor) -> Tensor:
+    """Means of a setting's strings, float64 [rows, strings], from readings int64 [rows, shots]."""
+    supports = torch.tensor(setting.supports, device=read.device)
+    return 1 - 2 * _parity(read[:, None] & supports[:, None]).double().mean(2)
+
+
+def _in_bases(
+    psi: Tensor, bases: list[str], chosen: list[int], first: int = 0
+) -> Iterator[tuple[int, Tensor]]:
+    """The chosen bases, in some order, each with the states turned so that its letters become Z.
+
+    Turns form a tree: bases that agree on qubits up to one share the turns of these. States come
+    without norm, and are turned from qubit `first` on.
+    """
+    for qubit in range(first, _num_qubits(psi)):
+        groups: dict[str, list[int]] = {}
+        for k in chosen:
+            groups.setdefault(bases[k][-1 - qubit].replace("I", "Z"), []).append(k)
+        if len(groups) > 1:
+            for letter, group in groups.items():
+                yield from _in_bases(_turned(psi, qubit, letter), bases, group, qubit + 1)
+            return
+        for letter in groups:
+            psi = _turned(psi, qubit, letter)
+    yield from ((k, psi) for k in chosen)
+
+
+def _num_qubits(psi: Tensor) -> int:
+    return psi.shape[-1].bit_length() - 1
+
+
+def _turned(psi: Tensor, qubit: int, letter: str) -> Tensor:
+    """States whose Z on a qubit is what the letter was, times the square root of 2 unless Z."""
+    if letter == "Z":
+        return psi
+    zero, one = psi.reshape(-1, 2, 2**qubit).unbind(1)
+    factor = -1j if letter == "Y" else 1
+    turned = [torch.add(zero, one, alpha=factor), torch.sub(zero, one, alpha=factor)]
+    return torch.stack(turned, 1).reshape(psi.shape)
 
 
 def _parity(bits: Tensor) -> Tensor:

@@ -13,11 +13,14 @@ HEAVY = {
     "jinja2",
     "matplotlib",
     "mlxtend",
+    "pennylane",
     "pylatexenc",
     "qiskit",
     "qiskit_aer",
     "qiskit_ibm_runtime",
     "sklearn",
+    "stim",
+    "torchquantum",
     "transformers",
 }
 

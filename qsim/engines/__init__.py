@@ -12,7 +12,7 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 try:
     from qsim.engines.cpu import CpuEngine
@@ -51,6 +51,9 @@ class Engine(Protocol):
     ) -> Tensor:
         """Final states, complex [batch, 2**num_qubits]."""
 
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        """How many states each sample holds at most, in a run that wants a gradient or not."""
+
     def reference(self) -> Engine:
         """The engine in plain torch that gives the same results."""
 
@@ -62,7 +65,7 @@ def select_engine(name: str, device_type: str) -> Engine:
         UsageError: for an unknown engine, or one that does not fit the device or this installation.
     """
     if name not in ("auto", "cpu", "reference"):
-        raise UsageError(f"there is no engine {name!r}: use auto, cpu or reference")
+        raise UsageError(f"there is no engine {name!r}: use auto, cpu, reference or stim")
     if name == "cpu" and device_type != "cpu":
         raise UsageError(
             f"the cpu engine takes tensors on the cpu, not on {device_type}: use engine='auto'"

@@ -86,6 +86,17 @@ def _expectation(rho: Tensor, string: PauliString, readout: ReadoutErrors) -> Te
     return found.sum(1)
 
 
+def misread(probabilities: Tensor, qubits: tuple[int, ...], errors: ReadoutErrors) -> Tensor:
+    """Probabilities [rows, 2**k] of what is read from qubits with these errors."""
+    for k, qubit in enumerate(qubits):
+        if qubit in errors:
+            p01, p10 = errors[qubit]
+            zero, one = probabilities.unflatten(1, (-1, 2, 2**k)).unbind(2)
+            read = [(1 - p01) * zero + p10 * one, p01 * zero + (1 - p10) * one]
+            probabilities = torch.stack(read, 2).flatten(1)
+    return probabilities
+
+
 def _applied(
     gate: Gate, angles: list[float | Tensor], qubits: tuple[int, ...], psi: Tensor
 ) -> Tensor:

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from qsim.circuit import Angle, Circuit, Symbol
 from qsim.gates import Gate
-from qsim.observables import PauliString, Strings
+from qsim.observables import PauliString
 from qsim.paulis import expectations
+from qsim.strings import Strings
+
+_AT_A_GATE = 6  # states that one Pauli rotation, the costliest gate, and a gradient hold at a time
 
 
 class ReferenceEngine:
@@ -49,6 +52,14 @@ class ReferenceEngine:
             angles = [value_of(p, weights, inputs) for p in params]
             psi = apply_gate(gate, angles, psi, qubits)
         return psi.reshape(batch, 2**n)
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        if not gradient:
+            return _AT_A_GATE
+        # Autograd keeps what each gate with an angle got, and where it has an action, what that
+        # made of it.
+        kept = [1 + (op.gate.action is not None) for op in circuit.gates if op.params]
+        return _AT_A_GATE + sum(kept)
 
 
 def value_of(param: Angle, weights: Tensor, inputs: Tensor) -> float | Tensor:

@@ -12,11 +12,11 @@ from qsim.circuit import Circuit
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.gradients.rules import FiniteDifference, ParameterShift, Rule, Spsa, find_rule
-from qsim.gradients.shifted import values_of
+from qsim.gradients.shifted import check_estimate, values_of
 from qsim.observables import Observable, Observables, check_observables
 from qsim.prepare import Call, Options, prepare
 from qsim.results import combine, layout
-from qsim.sampling import Generator, check_generator, check_shots
+from qsim.sampling import Generator
 
 
 class Target(NamedTuple):
@@ -99,11 +99,7 @@ def jacobian(
     drawn = {**options, "shots": shots is not None, "generator": generator}
     target = target_of(circuit, weights, inputs, wrt, drawn)
     rule, call = find_rule(gradient), target.call
-    if shots is not None:
-        if rule is None:
-            raise UsageError("shots have no adjoint gradient: use gradient='shift' or another")
-        check_shots(shots, call.batch * max(1, len(layout(measured).strings.settings)))
-    check_generator(generator, call.batch)
+    shots = check_estimate(call, layout(measured).strings, rule, shots, generator)
     if rule is None:
         rows = _adjoint_rows(call, measured, target.leaf)
     else:

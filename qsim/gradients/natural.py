@@ -62,6 +62,20 @@ class QuantumNaturalGradient(Optimizer):
                 f"function as its metric, not {problem}: give each tensor a group of its own"
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        """As of every optimizer, but without the metrics, which are code: fit to be saved."""
+        state = super().state_dict()
+        for group in state["param_groups"]:
+            del group["metric"]
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the numbers of another one's state; the metrics stay what they are."""
+        metrics = [group["metric"] for group in self.param_groups]
+        super().load_state_dict(state_dict)
+        for group, metric in zip(self.param_groups, metrics, strict=True):
+            group["metric"] = metric
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step; with a closure, it computes the loss and its gradient first."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from qsim.errors import UsageError
+from qsim.parameters import whole
 from qsim.sampling import Generator, uniforms
 
 
@@ -165,8 +166,8 @@ def find_rule(gradient: str | Rule) -> Rule | None:
         return _RULES[gradient]
     if not hasattr(gradient, "jacobian"):
         raise UsageError(f"gradient is one of {', '.join(_RULES)} or a rule, not {gradient!r}")
-    step, directions = getattr(gradient, "step", None), getattr(gradient, "directions", 1)
-    if (step is not None and not 0 < step < float("inf")) or directions < 1:
+    step, directions = getattr(gradient, "step", None), whole(getattr(gradient, "directions", 1))
+    if (step is not None and not 0 < step < float("inf")) or not directions or directions < 1:
         raise UsageError(f"steps are positive and directions 1 or more, unlike in {gradient!r}")
     return gradient
 

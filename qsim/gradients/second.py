@@ -17,9 +17,10 @@ from qsim.errors import UsageError
 from qsim.gradients.jacobians import Target, target_of
 from qsim.gradients.rules import Function, apply_stencil, shift_stencil
 from qsim.gradients.shifted import Unrolled, values_of
-from qsim.observables import Observable, Observables, Strings, check_observables
+from qsim.observables import Observable, Observables, check_observables
 from qsim.prepare import Options
 from qsim.results import combine, layout
+from qsim.strings import Strings
 
 
 @torch.enable_grad()

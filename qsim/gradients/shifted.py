@@ -14,9 +14,9 @@ from qsim.errors import UsageError
 from qsim.gates import Gate
 from qsim.gradients import transforms
 from qsim.gradients.rules import Function, Rule
-from qsim.observables import Strings
 from qsim.prepare import Call
-from qsim.sampling import Generator
+from qsim.sampling import Generator, check_generator, check_shots
+from qsim.strings import Strings
 
 _AT_A_TIME = 2**24  # amplitudes, or numbers drawn for shots
 
@@ -128,17 +128,42 @@ def values_of(
     return Function(values, point, wanted, len(strings), frequencies, shots is not None, most)
 
 
+def check_estimate(
+    call: Call, strings: Strings, rule: Rule | None, shots: Any, generator: Generator
+) -> int | None:
+    """The number of shots, None for exact values.
+
+    Raises:
+        UsageError: for wrong shots or generators, or if a gradient is wanted that shots lack.
+    """
+    check_generator(generator, call.batch)
+    if shots is None:
+        return None
+    if rule is None and call.wants_gradient:
+        raise UsageError(
+            "shots have no adjoint gradient: use gradient='shift', 'finite-difference' or "
+            "'spsa', or torch.no_grad()"
+        )
+    return check_shots(shots, call.batch * max(1, len(strings.settings)))
+
+
 def evaluated(
     call: Call, strings: Strings, rule: Rule | None, shots: int | None, generator: Generator
 ) -> Tensor:
-    """Expectation values [batch, strings], exact or from shots, whose gradient the rule gives."""
+    """Expectation values [batch, strings], exact or from shots, whose gradient the rule gives.
+
+    Raises:
+        UsageError: as `check_estimate`, inside torch.func, or if the initial state wants a
+            gradient.
+    """
+    number = check_estimate(call, strings, rule, shots, generator)
     transforms.refuse("what shots or a rule estimates")
     if rule is None or not call.wants_gradient:
         with torch.no_grad():
-            if shots is None:
+            if number is None:
                 return call.expval(strings)
-            return call.estimate(strings, shots, generator)
-    function = values_of(call, strings, rule.by_gate, shots, generator)
+            return call.estimate(strings, number, generator)
+    function = values_of(call, strings, rule.by_gate, number, generator)
     result: Tensor = _Ruled.apply(function, rule, generator, function.point)
     return result
 

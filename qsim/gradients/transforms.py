@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch._C import _functorch
 from torch.autograd import forward_ad
 
 from qsim.errors import UsageError
@@ -21,7 +20,13 @@ from qsim.errors import UsageError
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
     from qsim.engines import Engine
-    from qsim.observables import Strings
+    from qsim.strings import Strings
+
+# Names that PyTorch keeps to itself, as of 2.11 to 2.13; where one is missing there is another way.
+_are_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
+_levels: Callable[[], Any] | None = getattr(
+    getattr(torch._C, "_functorch", None), "get_interpreter_stack", None
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,21 @@ class Task:
 
 def active() -> bool:
     """Whether a transform of torch.func is at work."""
-    return torch._C._are_functorch_transforms_active()
+    if _are_active is not None:
+        return _are_active()
+    try:
+        _Probe.apply(torch.empty(0))
+    except RuntimeError:
+        return True
+    return False
+
+
+class _Probe(torch.autograd.Function):
+    """Does nothing; without `setup_context`, torch.func refuses it."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return tensor
 
 
 def refuse(what: str) -> None:
@@ -72,7 +91,7 @@ def refuse(what: str) -> None:
 
 def refuse_dual(*tensors: Tensor | None) -> None:
     """Raises UsageError for dual tensors of forward-mode autograd outside torch.func."""
-    if forward_ad._current_level < 0 or active():
+    if active():
         return
     for tensor in tensors:
         if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
@@ -83,8 +102,8 @@ def refuse_dual(*tensors: Tensor | None) -> None:
 
 def run(task: Task, batch: int, weights: Tensor, inputs: Tensor, initial: Tensor | None) -> Tensor:
     """The task's result, [batch, ...]."""
-    levels = [level.key() for level in _functorch.get_interpreter_stack() or ()]
-    if levels.count(_functorch.TransformType.Jvp) > 1:  # PyTorch would drop terms, silently
+    kinds = [level.key().name for level in _levels() or ()] if _levels else []
+    if kinds.count("Jvp") > 1:  # PyTorch would drop terms, silently
         raise UsageError(
             "circuits have no forward-mode derivative of a forward-mode derivative: use "
             "torch.func.hessian, or jacrev for one of them"
@@ -179,6 +198,11 @@ def _rows(tensor: Tensor, dim: int | None, size: int, batch: int) -> Tensor:
 
 
 def _pushed(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+    if _levels is None:  # nothing tells the first forward mode from one inside another
+        raise UsageError(
+            f"circuits have no forward-mode derivatives with PyTorch {torch.__version__}: use "
+            "torch.func.jacrev, vjp or grad, or PyTorch 2.11 to 2.13"
+        )
     filled = tuple(
         torch.zeros_like(p) if t is None else t for p, t in zip(primals, tangents, strict=True)
     )

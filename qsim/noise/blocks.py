@@ -12,9 +12,10 @@ from qsim.circuit import Circuit
 from qsim.gradients import adjoint
 from qsim.memory import check_bytes
 from qsim.noise.unravelling import row_of
-from qsim.observables import PauliString, Strings
+from qsim.observables import PauliString
 from qsim.paulis import expectations
 from qsim.plan.program import Program
+from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.noise.trajectories import Rows

@@ -18,8 +18,9 @@ from qsim.gates import Gate
 from qsim.noise.channels import Channel
 from qsim.noise.lowering import readout_map
 from qsim.noise.pauli_basis import letters_of
-from qsim.observables import PauliString, Strings
-from qsim.paulis import walsh_hadamard
+from qsim.observables import PauliString
+from qsim.strings import Strings
+from qsim.walsh import walsh_hadamard
 
 if TYPE_CHECKING:
     from qsim.noise.model import NoiseModel
@@ -47,6 +48,8 @@ class ExactEngine:
         initial: Tensor | None,
     ) -> Tensor:
         """What a device would estimate, turning the strings' qubits to Z and reading them."""
+        if not strings:
+            return weights.new_zeros(batch, 0)
         part = self._active(circuit, initial)
         small, factors = part.measured(Strings.of(strings))
         if self.native:
@@ -75,6 +78,9 @@ class ExactEngine:
         else:
             rho = density.density_matrices(part.circuit, weights, inputs, batch, initial)
         return part.among_all(rho)
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        return 0  # but density matrices of the active qubits, for which each run checks memory
 
     def reference(self) -> ExactEngine:
         return replace(self, native=False)
@@ -137,14 +143,8 @@ class ActivePart:
                 read = readout_map(self.errors.get(qubit, (0.0, 0.0)))
                 factors *= (read @ [1.0, 0.0, 0.0, 1.0])[letters[:, qubit]]
             alone = None if bool((factors == 1).all()) else torch.tensor(factors)
-            self._measured[strings] = self._restricted(strings), alone
+            self._measured[strings] = restricted(strings, self.active), alone
         return self._measured[strings]
-
-    def _restricted(self, strings: Strings) -> Strings:
-        if len(self.active) == self.num_qubits:
-            return strings
-        places = [self.num_qubits - 1 - q for q in reversed(self.active)]
-        return Strings(PauliString("".join([s.label[p] for p in places])) for s in strings)
 
     def among_all(self, rho: Tensor) -> Tensor:
         """Density matrices of the active qubits with the others beside them."""
@@ -158,18 +158,27 @@ class ActivePart:
         return wide.index_put((samples, rows[:, None], rows), rho)
 
 
+def restricted(strings: Strings, qubits: tuple[int, ...]) -> Strings:
+    """The letters of strings on some qubits, in ascending order, alone."""
+    size = len(strings[0].label)
+    if len(qubits) == size:
+        return strings
+    places = [size - 1 - qubit for qubit in reversed(qubits)]
+    return Strings(PauliString("".join([s.label[p] for p in places])) for s in strings)
+
+
 @lru_cache(maxsize=64)
-def letters_on(basis: str, qubits: tuple[int, ...]) -> Strings:
+def letters_on(basis: str, qubits: tuple[int, ...], num_qubits: int) -> Strings:
     """All strings with the letters of a basis on some of these qubits, and I elsewhere.
 
     Args:
-        basis: a letter for each qubit of the circuit, the rightmost for qubit 0; I counts as Z.
+        basis: a letter for each of the qubits, the rightmost for the first; I counts as Z.
         qubits: string m has a letter on `qubits[k]` if bit k of m is 1.
+        num_qubits: of the circuit.
     """
-    labels = [["I"] * len(basis)]
-    for qubit in qubits:
-        place = len(basis) - 1 - qubit
-        letter = "Z" if basis[place] == "I" else basis[place]
+    labels = [["I"] * num_qubits]
+    for qubit, letter in zip(qubits, reversed(basis.replace("I", "Z")), strict=True):
+        place = num_qubits - 1 - qubit
         labels += [[*label[:place], letter, *label[place + 1 :]] for label in labels]
     return Strings(PauliString("".join(label)) for label in labels)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 
 from qsim.circuit import Circuit, Operation
 from qsim.errors import UsageError
-from qsim.files import reason, write_atomically
+from qsim.files import write_atomically
 from qsim.gates import GATES, Gate, find_gate
 from qsim.instructions import Instruction
 from qsim.noise.channels import Channel, check_probability, make_channel
 from qsim.noise.schedule import Relaxation, idle_channels
+from qsim.serialization import check_header, load_json
 
-SCHEMA = "qsim.noise-model"
+FORMAT = "qsim noise model"
 VERSION = 1
 
 
@@ -337,7 +338,7 @@ class NoiseModel:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for JSON."""
         return {
-            "schema": SCHEMA,
+            "format": FORMAT,
             "version": VERSION,
             "gates": [
                 {
@@ -356,19 +357,13 @@ class NoiseModel:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> NoiseModel:
+    def from_dict(cls, data: dict[str, Any]) -> NoiseModel:
         """The model that `to_dict` wrote; everything in it is checked again.
 
         Raises:
-            UsageError: for other data, or another version.
+            UsageError: for other data, or a newer version.
         """
-        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
-            raise UsageError(f"this is no noise model: it has no schema {SCHEMA!r}")
-        if data.get("version") != VERSION:
-            raise UsageError(
-                f"a noise model of version {data.get('version')!r} cannot be read: this is "
-                f"version {VERSION}"
-            )
+        check_header(data, FORMAT, VERSION, "this dictionary")
         try:
             model = cls(basis=None if data["basis"] is None else frozenset(data["basis"]))
             for row in data["gates"]:
@@ -401,13 +396,7 @@ class NoiseModel:
         Raises:
             UsageError: if it cannot be read, or is no noise model.
         """
-        try:
-            data = json.loads(Path(path).read_bytes())
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"cannot read a noise model from {str(path)!r} ({reason(error)})"
-            ) from None
-        return cls.from_dict(data)
+        return cls.from_dict(load_json(Path(path), FORMAT, VERSION))
 
 
 def _name(gate: Any) -> str:

@@ -18,14 +18,15 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.engines import trajectories
-from qsim.engines.density import TO_Z
+from qsim.engines.density import TO_Z, ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
 from qsim.noise.exact import ActivePart
 from qsim.noise.unravelling import draws_of, numbers, seeds_of
-from qsim.observables import PauliString, Strings
+from qsim.observables import PauliString
 from qsim.paulis import expectations
 from qsim.sampling import Generator, draw
+from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.noise.model import NoiseModel
@@ -88,6 +89,11 @@ class TrajectoryEngine:
     native: bool
     trajectories: int
     seeds: Tensor
+
+    @property
+    def errors(self) -> ReadoutErrors:
+        """Readout errors by qubit."""
+        return self.noise.readout_errors if self.noise else {}
 
     def expval(
         self,
@@ -159,24 +165,15 @@ class TrajectoryEngine:
             found = found ^ ((rows.number(draws + 1 + k).to(found.device) < wrong).long() << qubit)
         return found.unflatten(0, (batch, shots))
 
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        return 0  # but those of some trajectories at a time, for which each run checks memory
+
     def reference(self) -> TrajectoryEngine:
         return replace(self, native=False)
 
     def unread(self) -> TrajectoryEngine:
         """The same without readout errors."""
         return replace(self, noise=self.noise and replace(self.noise, readout=()))
-
-    def read(self, probabilities: Tensor, qubits: tuple[int, ...]) -> Tensor:
-        """Probabilities of what is read, from those of these qubits: real [batch, 2**k]."""
-        errors = self.noise.readout_errors if self.noise else {}
-        for place, qubit in enumerate(qubits):
-            if qubit in errors:
-                p01, p10 = errors[qubit]
-                bits = probabilities.reshape(len(probabilities), -1, 2, 2**place)
-                moved = p01 * bits[:, :, 0] - p10 * bits[:, :, 1]
-                read = torch.stack([bits[:, :, 0] - moved, bits[:, :, 1] + moved], 2)
-                probabilities = read.reshape(probabilities.shape)
-        return probabilities
 
     def seeded(self, generator: Generator, batch: int) -> TrajectoryEngine:
         """The same with other trajectories."""

@@ -18,7 +18,7 @@ from qsim.memory import check_bytes
 from qsim.noise.channels import Channel
 from qsim.noise.lowering import Part, parts_of, readout_map
 from qsim.noise.pauli_basis import components_of, letters_of, on_digit, to_components, to_matrices
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.noise.exact import ActivePart
@@ -46,6 +46,13 @@ def density_matrices(
     program = part.circuit.kept("unread", lambda: Program(part.circuit, {}))
     every = list(range(4**part.circuit.num_qubits))
     return to_matrices(_run(program, every, weights, inputs, batch, initial))
+
+
+def evolved(circuit: Circuit, rho: Tensor, weights: Tensor, inputs: Tensor) -> Tensor:
+    """Density matrices after a circuit, from others: complex [batch, 2**n, 2**n]."""
+    program = circuit.kept("unread", lambda: Program(circuit, {}))
+    every = list(range(4**circuit.num_qubits))
+    return to_matrices(_run(program, every, weights, inputs, len(rho), rho))
 
 
 class Program:
@@ -101,11 +108,16 @@ def _run(
     batch: int,
     initial: Tensor | None,
 ) -> Tensor:
-    """Components of the final density matrices, real [batch, components]."""
+    """Components of the final density matrices, real [batch, components].
+
+    The initial states are pure, or density matrices [batch, 2**n, 2**n].
+    """
     tensors = [weights, inputs]
     if initial is not None:
-        psi = initial.expand(batch, initial.shape[-1])
-        tensors.append(to_components(psi.unsqueeze(2) * psi.conj().unsqueeze(1)))
+        if initial.dim() < 3:
+            psi = initial.expand(batch, initial.shape[-1])
+            initial = psi.unsqueeze(2) * psi.conj().unsqueeze(1)
+        tensors.append(to_components(initial))
     return adjoint.run(_Run(program, components, batch, tensors), *tensors)
 
 

@@ -10,7 +10,6 @@ import pytest
 from qml.presets import load_preset
 from qml.report import write_report
 from qml.runs import CIRCUITS, TITLES, RunFolder
-from qml.serialization import circuit_to_json
 from qsim import Circuit, Input
 from qsim.errors import UsageError
 
@@ -98,7 +97,7 @@ def finish_training(folder: RunFolder, name: str) -> None:
         parameters, noise_free, *_ = FACTS[name]
         result |= {"parameters": parameters, "noise_free_accuracy": noise_free}
         circuit = Circuit(4).rx(Input(0), 0).u3(0.1, 0.2, 0.3, 1).cu3(0.4, 0.5, 0.6, 1, 2)
-        folder.write_json(f"circuits/{name}.json", circuit_to_json(circuit))
+        folder.write_json(f"circuits/{name}.json", circuit.to_dict())
     folder.finish_stage(name, result)
 
 

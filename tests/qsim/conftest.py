@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import unitary_group
 from torch import Tensor
 
-from qsim import GATES, Circuit, Gate, Input, PauliString, Symbol, Weight
+from qsim import (
+    GATES,
+    Circuit,
+    Gate,
+    Input,
+    PauliString,
+    Symbol,
+    Weight,
+    expval,
+    probabilities,
+    state,
+)
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
@@ -212,3 +223,77 @@ class Oracle:
 def oracle() -> type[Oracle]:
     """Matrices in numpy."""
     return Oracle
+
+
+class Comparison:
+    """Results and gradients side by side."""
+
+    @staticmethod
+    def gradients(
+        run: Callable[[Tensor, Tensor], Tensor], weights: Tensor, inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Result, and gradients of one fixed projection of it."""
+        leaves = [t.detach().clone().requires_grad_() for t in (weights, inputs)]
+        result = run(*leaves)
+        if not result.requires_grad:  # the reference engine, where no gate has a symbol
+            return (result, *map(torch.zeros_like, leaves))
+        found = torch.autograd.grad(
+            result, leaves, Comparison.cotangent_for(result), allow_unused=True
+        )
+        filled = [
+            torch.zeros_like(t) if g is None else g for t, g in zip(leaves, found, strict=True)
+        ]
+        return (result.detach(), *filled)
+
+    @staticmethod
+    def cotangent_for(result: Tensor) -> Tensor:
+        """The same numbers in every precision."""
+        double = torch.complex128 if result.is_complex() else torch.float64
+        generator = torch.Generator().manual_seed(1)
+        return torch.randn(result.shape, dtype=double, generator=generator).to(result.dtype)
+
+    @staticmethod
+    def assert_close(
+        ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], tolerance: float
+    ) -> None:
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.shape == b.shape
+            scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
+            torch.testing.assert_close(a.to(b.dtype), b, atol=tolerance * scale, rtol=0)
+
+    @staticmethod
+    def agrees(
+        circuit: Circuit,
+        weights: Tensor,
+        inputs: Tensor,
+        observables: list[PauliString],
+        tolerance: float,
+    ) -> None:
+        """Values, states, probabilities, gradients: cpu against the reference in double precision.
+
+        Gradients are sums over many gates; single precision gives them ten times more room.
+        """
+
+        def all_of(w: Tensor, x: Tensor, engine: str) -> list[tuple[Tensor, ...]]:
+            return [
+                Comparison.gradients(
+                    lambda w, x: expval(circuit, observables, w, x, engine=engine), w, x
+                ),
+                Comparison.gradients(lambda w, x: state(circuit, w, x, engine=engine), w, x),
+                Comparison.gradients(
+                    lambda w, x: probabilities(circuit, w, x, engine=engine), w, x
+                ),
+            ]
+
+        ours = all_of(weights, inputs, "cpu")
+        theirs = all_of(weights.double(), inputs.double(), "reference")
+        assert ours[0][0].dtype == weights.dtype
+        for (value, *slopes), (expected, *expected_slopes) in zip(ours, theirs, strict=True):
+            Comparison.assert_close((value,), (expected,), tolerance)
+            Comparison.assert_close(tuple(slopes), tuple(expected_slopes), 10 * tolerance)
+
+
+@pytest.fixture(scope="session")
+def compare() -> type[Comparison]:
+    """Results and gradients side by side."""
+    return Comparison

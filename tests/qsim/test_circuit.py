@@ -159,6 +159,15 @@ def test_text_drawing_shows_the_gates() -> None:
         assert shown in drawn
 
 
+def test_any_angle_can_be_drawn() -> None:
+    """Also those that Qiskit has not: tensors with a batch, and functions of angles."""
+    batch = torch.tensor([0.1, 0.2])
+    circuit = Circuit(1).rx(batch * Weight(0), 0).rv(Input(0), 0.2, 0.3, 0)
+    drawn = str(circuit.draw(fold=-1))
+    for shown in ("Rx(tensor[2]*w[0])", "Rz(euler_alpha(x[0], 0.2, 0.3))"):
+        assert shown in drawn
+
+
 def test_figure_is_a_figure() -> None:
     figure = Circuit(2).h(0).cx(0, 1).draw("mpl")
     assert isinstance(figure, Figure)
@@ -254,6 +263,10 @@ def test_inverse_undoes_the_circuit(
     assert (both.num_weights, both.num_inputs) == (circuit.num_weights, circuit.num_inputs)
     expected = torch.eye(2**circuit.num_qubits, dtype=torch.complex128)[0]
     torch.testing.assert_close(state(both, weights, inputs), expected, atol=1e-12, rtol=0)
+
+
+def test_compose_takes_a_single_qubit() -> None:
+    assert Circuit(2).compose(Circuit(1).h(0), 1) == Circuit(2).h(1)
 
 
 def test_compose_appends_the_other_circuit() -> None:
@@ -387,7 +400,18 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "qubit repeated": (lambda: Circuit(2).cx(1, 1), r"2 different qubits, not \(1, 1\)"),
     "too few qubits": (lambda: Circuit(2).cx(1), "cx acts on 2 qubits, not 1"),
     "too many qubits": (lambda: Circuit(2).h(0, 1), "h acts on 1 qubits?, not 2"),
-    "qubit forgotten": (lambda: Circuit(2).rx(0.1), "rx acts on 1 qubits?, not 0"),
+    "qubit forgotten": (
+        lambda: Circuit(2).rx(0.1),
+        r"rx is called as rx\(theta, qubits\), not with 1 arguments",
+    ),
+    "one qubit too many": (
+        lambda: Circuit(2).append("h", [0, 1]),
+        r"h acts on 1 qubit, not 2: \(0, 1",
+    ),
+    "no gate at all": (lambda: Circuit(1).append(5, 0), "no gate 5; see qsim.GATES"),  # type: ignore[arg-type]
+    "no circuit": (lambda: Circuit(1).compose("h"), "composed with another Circuit, not 'h'"),  # type: ignore[arg-type]
+    "no controls": (lambda: Circuit(1).h(0).control(0), "one control or more, not 0"),
+    "half a control": (lambda: Circuit(1).h(0).control(1.5), "one control or more, not 1.5"),  # type: ignore[arg-type]
     "no angle": (lambda: Circuit(1).append("rx", 0), r"rx takes 1 angles? \(theta\), not 0"),
     "too many angles": (
         lambda: Circuit(1).append("h", 0, [1]),

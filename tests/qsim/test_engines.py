@@ -1,11 +1,12 @@
 """Engines against each other and against Qiskit, on circuits that Hypothesis draws."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import Pauli, Statevector
 from torch import Tensor
@@ -22,7 +23,6 @@ from qsim import (
     probabilities,
     state,
 )
-from qsim.engines import select_engine
 from qsim.interop.qiskit import to_qiskit
 
 pytestmark = pytest.mark.native
@@ -57,67 +57,14 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
-def gradients(
-    run: Callable[[Tensor, Tensor], Tensor], weights: Tensor, inputs: Tensor
-) -> tuple[Tensor, ...]:
-    """Result, and gradients of one fixed projection of it."""
-    leaves = [t.detach().clone().requires_grad_() for t in (weights, inputs)]
-    result = run(*leaves)
-    if not result.requires_grad:  # the reference engine, where no gate has a symbol
-        return (result, *map(torch.zeros_like, leaves))
-    found = torch.autograd.grad(result, leaves, cotangent_for(result), allow_unused=True)
-    filled = [torch.zeros_like(t) if g is None else g for t, g in zip(leaves, found, strict=True)]
-    return (result.detach(), *filled)
-
-
-def cotangent_for(result: Tensor) -> Tensor:
-    """The same numbers in every precision."""
-    double = torch.complex128 if result.is_complex() else torch.float64
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(result.shape, dtype=double, generator=generator).to(result.dtype)
-
-
-def assert_close(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], tolerance: float) -> None:
-    for a, b in zip(ours, theirs, strict=True):
-        assert a.shape == b.shape
-        scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
-        torch.testing.assert_close(a.to(b.dtype), b, atol=tolerance * scale, rtol=0)
-
-
 # --- cpu against reference ------------------------------------------------------------------------
-
-
-def agrees(
-    circuit: Circuit,
-    weights: Tensor,
-    inputs: Tensor,
-    observables: list[PauliString],
-    tolerance: float,
-) -> None:
-    """Values, states, probabilities and gradients: cpu against the reference in double precision.
-
-    Gradients are sums over many gates; single precision gives them ten times more room.
-    """
-
-    def all_of(w: Tensor, x: Tensor, engine: str) -> list[tuple[Tensor, ...]]:
-        return [
-            gradients(lambda w, x: expval(circuit, observables, w, x, engine=engine), w, x),
-            gradients(lambda w, x: state(circuit, w, x, engine=engine), w, x),
-            gradients(lambda w, x: probabilities(circuit, w, x, engine=engine), w, x),
-        ]
-
-    ours = all_of(weights, inputs, "cpu")
-    theirs = all_of(weights.double(), inputs.double(), "reference")
-    assert ours[0][0].dtype == weights.dtype
-    for (value, *slopes), (expected, *expected_slopes) in zip(ours, theirs, strict=True):
-        assert_close((value,), (expected,), tolerance)
-        assert_close(tuple(slopes), tuple(expected_slopes), 10 * tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @settings(max_examples=60)
 @given(data=st.data(), batch=st.sampled_from(BATCHES))
 def test_cpu_agrees_with_reference(
+    compare: Any,
     instruction_set: str,
     circuits: Strategies,
     tensors: Strategies,
@@ -131,7 +78,7 @@ def test_cpu_agrees_with_reference(
     circuit = data.draw(circuits(max_qubits=6, names=names))
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
-    agrees(circuit, weights, inputs, measured, tolerance)
+    compare.agrees(circuit, weights, inputs, measured, tolerance)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 16])
@@ -141,6 +88,7 @@ def test_cpu_agrees_with_reference(
 @settings(max_examples=6)
 @given(data=st.data())
 def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
+    compare: Any,
     instruction_set: str,
     circuits: Strategies,
     tensors: Strategies,
@@ -160,85 +108,14 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     circuit = data.draw(circuits(**sizes, min_steps=8, max_steps=20, names=names))
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
-    agrees(circuit, weights, inputs, measured, tolerance)
-
-
-LIMITS = [  # bits of a tile, bits of a stage, qubits with samples in lanes, qubits with layers
-    (8, 12, 11, 14),
-    (8, 12, 0, 14),
-    (2, 3, 3, 4),
-    (1, 2, 0, 14),
-    (3, 4, 2, 0),
-]
-
-
-@pytest.fixture(params=LIMITS, ids=str)
-def limits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Runs the test with small tiles and stages too, as if states were large."""
-    chosen = _native.Limits()
-    names = ("tile_bits", "stage_bits", "sample_qubits", "layer_qubits")
-    for name, value in zip(names, request.param, strict=True):
-        setattr(chosen, name, value)
-    _native.use_limits(chosen)
-    yield
-    _native.use_limits(_native.Limits())
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), batch=st.sampled_from(BATCHES))
-def test_cpu_agrees_with_reference_in_stages_and_for_gates_of_any_size(
-    limits: None,
-    circuits: Strategies,
-    tensors: Strategies,
-    observables: Strategies,
-    dtype: torch.dtype,
-    tolerance: float,
-    data: st.DataObject,
-    batch: int | None,
-) -> None:
-    circuit = data.draw(circuits(max_qubits=8, any_size=True))
-    weights, inputs = data.draw(tensors(REAL[dtype], batch))
-    measured = data.draw(observables(circuit.num_qubits))
-    agrees(circuit, weights, inputs, measured, 2 * tolerance)
-
-
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), batch=st.sampled_from([1, 3, 8]), shared=st.booleans())
-def test_cpu_starts_from_any_state(
-    limits: None,
-    circuits: Strategies,
-    tensors: Strategies,
-    observables: Strategies,
-    data: st.DataObject,
-    batch: int,
-    shared: bool,
-) -> None:
-    """Values, states and all gradients, that of the first state included."""
-    circuit = data.draw(circuits(max_qubits=8, any_size=True))
-    weights, inputs = data.draw(tensors(torch.float64, batch))
-    measured = tuple(data.draw(observables(circuit.num_qubits)))
-    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
-    shape = [2**circuit.num_qubits] if shared else [batch, 2**circuit.num_qubits]
-    start = torch.randn(shape, dtype=torch.complex128, generator=generator)
-
-    def run(engine: str) -> list[Tensor]:
-        leaves = [t.clone().requires_grad_() for t in (weights, inputs, start)]
-        chosen = select_engine(engine, "cpu")
-        values = chosen.expval(circuit, measured, *leaves[:2], batch, leaves[2])
-        states = chosen.state(circuit, *leaves[:2], batch, leaves[2])
-        total = (values * cotangent_for(values)).sum() + (states * cotangent_for(states)).real.sum()
-        found = torch.autograd.grad(total, leaves, materialize_grads=True)
-        return [values.detach(), states.detach(), *found]
-
-    for ours, theirs in zip(run("cpu"), run("reference"), strict=True):
-        scale = max(1.0, theirs.abs().max().item()) if theirs.numel() else 1.0
-        torch.testing.assert_close(ours, theirs, atol=1e-11 * scale, rtol=0)
+    compare.agrees(circuit, weights, inputs, measured, tolerance)
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 30])
 @pytest.mark.parametrize("batch", [1, 5, 16])
-def test_strings_that_flip_the_same_qubits_are_read_together(batch: int, count: int) -> None:
+def test_strings_that_flip_the_same_qubits_are_read_together(
+    compare: Any, batch: int, count: int
+) -> None:
     """Few are summed up one by one, many by a transform; both kinds of Y may be among them."""
     circuit = classifier(8, 1)
     weights, inputs = data_for(circuit, batch)
@@ -249,7 +126,7 @@ def test_strings_that_flip_the_same_qubits_are_read_together(batch: int, count: 
         for row in letters
         for _ in range(count)
     ]
-    agrees(circuit, weights, inputs, measured, 1e-12)
+    compare.agrees(circuit, weights, inputs, measured, 1e-12)
 
 
 def test_sums_over_many_amplitudes_keep_single_precision() -> None:
@@ -262,11 +139,11 @@ def test_sums_over_many_amplitudes_keep_single_precision() -> None:
     torch.testing.assert_close(single.double(), double, atol=3e-6, rtol=0)
 
 
-def test_cpu_agrees_with_reference_on_many_qubits() -> None:
+def test_cpu_agrees_with_reference_on_many_qubits(compare: Any) -> None:
     circuit = classifier(15, 1)
     weights, inputs = data_for(circuit, 2)
     measured = [PauliString.z(14, 15), PauliString("XYZ" * 5)]
-    agrees(circuit, weights, inputs, measured, 1e-12)
+    compare.agrees(circuit, weights, inputs, measured, 1e-12)
 
 
 @settings(max_examples=30)
@@ -396,16 +273,18 @@ def test_backward_twice(engine: str) -> None:
 
 
 @BOTH
-def test_gradients_only_where_they_are_asked_for(engine: str) -> None:
+def test_gradients_only_where_they_are_asked_for(compare: Any, engine: str) -> None:
     circuit = classifier()
     weights, inputs = data_for(circuit, 5)
     assert not expval(circuit, None, weights, inputs, engine=engine).requires_grad
     assert not state(circuit, weights, inputs, engine=engine).requires_grad
-    full = gradients(lambda w, x: expval(circuit, None, w, x, engine=engine), weights, inputs)
+    full = compare.gradients(
+        lambda w, x: expval(circuit, None, w, x, engine=engine), weights, inputs
+    )
     for k, wanted in enumerate((weights, inputs)):
         wanted.requires_grad_()
         result = expval(circuit, None, weights, inputs, engine=engine)
-        result.backward(cotangent_for(result))
+        result.backward(compare.cotangent_for(result))
         torch.testing.assert_close(wanted.grad, full[1 + k])
         wanted.requires_grad_(False)
     assert weights.grad is not None
@@ -468,7 +347,7 @@ def test_batches_are_samples_one_by_one(batch: int, engine: str) -> None:
 
 
 @BOTH
-def test_tensors_need_not_be_contiguous(engine: str) -> None:
+def test_tensors_need_not_be_contiguous(compare: Any, engine: str) -> None:
     circuit = classifier(3)
     weights = torch.randn(circuit.num_weights, 7, dtype=torch.float64).T
     inputs = torch.randn(7, 2 * circuit.num_inputs, dtype=torch.float64)[:, ::2]
@@ -483,7 +362,7 @@ def test_tensors_need_not_be_contiguous(engine: str) -> None:
         found = torch.autograd.grad(values.T[::2].sum(), leaves)
         expected_leaves = [t.requires_grad_() for t in copies]
         expected = torch.autograd.grad(run(*expected_leaves).T[::2].sum(), expected_leaves)
-        assert_close(tuple(found), tuple(expected), 1e-13)
+        compare.assert_close(tuple(found), tuple(expected), 1e-13)
 
 
 @BOTH
@@ -568,13 +447,17 @@ def test_sine_and_cosine_to_the_last_digits(instruction_set: str) -> None:
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("run", [expval, state])
-def test_results_do_not_depend_on_the_number_of_threads(run: Callable[..., Tensor]) -> None:
+def test_results_do_not_depend_on_the_number_of_threads(
+    compare: Any, run: Callable[..., Tensor]
+) -> None:
     circuit = classifier(9, 3)
     weights, inputs = data_for(circuit, 75, torch.float32)
     found = []
     for count in (1, 2, 5):
         torch.set_num_threads(count)
-        found.append(gradients(lambda w, x: run(circuit, weights=w, inputs=x), weights, inputs))
+        found.append(
+            compare.gradients(lambda w, x: run(circuit, weights=w, inputs=x), weights, inputs)
+        )
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert torch.equal(a, b)

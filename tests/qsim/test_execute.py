@@ -68,7 +68,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "unknown engine": (
         lambda: state(circuit(), W, X, engine="gpu"),
-        "no engine 'gpu': use auto, cpu or reference",
+        "no engine 'gpu': use auto, cpu, reference or stim",
     ),
     "real dtype": (
         lambda: state(circuit(), W, X, dtype=torch.float32),

@@ -15,7 +15,7 @@ from qiskit.circuit.library import MCXGate, PauliEvolutionGate
 from qiskit.quantum_info import Operator, Pauli, random_unitary
 from scipy.linalg import expm
 
-from qsim import GATES, Circuit, Gate, UsageError, Weight, expval, state
+from qsim import GATES, Circuit, Gate, PauliString, UsageError, Weight, expval, state
 from qsim.families import barrier, diagonal, multirz, pauli_rotation, permutation, unitary
 from qsim.gates import controlled
 from qsim.interop.qiskit import to_qiskit
@@ -336,6 +336,11 @@ def test_evolution_of_a_pauli_is_qiskits() -> None:
 
 # --- Mistakes -------------------------------------------------------------------------------------
 
+
+def test_a_pauli_rotation_takes_a_pauli_string() -> None:
+    assert Circuit(2).pauli_rotation(0.3, PauliString("XY")) == Circuit(2).pauli_rotation(0.3, "XY")
+
+
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "no letters": (lambda: pauli_rotation(""), "letters I, X, Y and Z, not ''"),
     "other letters": (lambda: pauli_rotation("XA"), "not 'XA'"),
@@ -346,7 +351,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "NaN": (lambda: unitary([[1, 0], [0, float("nan")]]), "not unitary"),
     "too large": (lambda: unitary(np.eye(2**11)), "up to 10 qubits, not 11"),
     "words": (lambda: unitary([["a", "b"]]), "made of numbers, not"),
-    "gradient": (lambda: unitary(torch.eye(2, requires_grad=True)), "wants a gradient: pass"),
+    "gradient": (
+        lambda: unitary(torch.eye(2, requires_grad=True)),
+        r"wants a gradient: .*\.arbitrary_unitary",
+    ),
     "three phases": (lambda: diagonal([1, 1, 1]), r"2\*\*k values .* not \[3\]"),
     "modulus": (lambda: diagonal([1, 0.5]), "modulus 1: these are off by 0.5"),
     "missing state": (lambda: permutation([0, 1, 1, 3]), "every number from 0 to 2"),

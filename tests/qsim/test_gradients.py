@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -397,6 +398,18 @@ def test_a_natural_step_solves_with_the_metric() -> None:
     assert before.item() == pytest.approx(expval(circuit(), VALUE, W, X).sum().item())
 
 
+def test_natural_gradients_are_saved_without_their_metrics(tmp_path: Path) -> None:
+    weights = W.clone().requires_grad_()
+    metric = lambda: metric_tensor(circuit(), weights, X)  # noqa: E731
+    optimizer = QuantumNaturalGradient([weights], metric, lr=0.1, damping=0.02)
+    torch.save(optimizer.state_dict(), tmp_path / "state.pt")
+    other = QuantumNaturalGradient([weights], ansatz(), lr=0.3)
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    (group,) = other.param_groups
+    assert (group["lr"], group["damping"], group["metric"]) == (0.1, 0.02, ansatz())
+    assert optimizer.param_groups[0]["metric"] is metric
+
+
 def test_groups_have_metrics_and_rates_of_their_own() -> None:
     first, second, idle = (torch.tensor([0.3], requires_grad=True) for _ in range(3))
     one = Circuit(1).ry(Weight(0), 0)  # its metric is 1/4
@@ -439,6 +452,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         r"steps are positive .* FiniteDifference\(step=-1.0\)",
     ),
     "no directions": (lambda: spsa(ONE, None, LEAF, directions=0), "directions 1 or more"),
+    "half a direction": (
+        lambda: spsa(ONE, None, LEAF, directions=1.5),  # type: ignore[arg-type]
+        "directions 1 or more",
+    ),
     "shots without rule": (lambda: jacobian(ONE, None, LEAF, shots=10), "no adjoint gradient"),
     "no shots": (lambda: parameter_shift(ONE, None, LEAF, shots=0), "from 1 on, not 0"),
     "generators": (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from qiskit.circuit.library import RVGate
 from qiskit.quantum_info import Operator, SparsePauliOp, random_statevector
 from scipy.linalg import expm
+from scipy.stats import unitary_group
 
 from qsim import (
     GATES,
@@ -120,6 +121,47 @@ def test_rv_has_gradients_everywhere_that_one_writes_down(vector: tuple[float, .
     )
 
 
+# --- Any unitary matrix ---------------------------------------------------------------------------
+
+
+def trained(num_qubits: int, count: int) -> Circuit:
+    return Circuit(num_qubits).arbitrary_unitary([Weight(i) for i in range(count)])
+
+
+@pytest.mark.parametrize(("num_qubits", "count"), [(1, 3), (2, 15), (3, 72)])
+def test_angles_move_a_unitary_matrix_in_all_directions(num_qubits: int, count: int) -> None:
+    """4**n - 1 of them, besides the phase."""
+    weights = torch.rand(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    start = torch.eye(2**num_qubits, dtype=torch.complex128)
+
+    def parts(w: torch.Tensor) -> torch.Tensor:
+        return torch.view_as_real(state(trained(num_qubits, count), w, initial_state=start))
+
+    slopes = torch.autograd.functional.jacobian(parts, weights).reshape(-1, count)
+    assert torch.linalg.matrix_rank(slopes, atol=1e-8) == 4**num_qubits - 1
+
+
+@pytest.mark.parametrize(("num_qubits", "count"), [(1, 3), (2, 15)])
+def test_training_reaches_any_unitary_matrix(num_qubits: int, count: int) -> None:
+    target = torch.from_numpy(unitary_group.rvs(2**num_qubits, random_state=3))
+    circuit = trained(num_qubits, count).compose(Circuit(num_qubits).unitary(target.mH))
+    weights = torch.rand(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    start = torch.eye(2**num_qubits, dtype=torch.complex128)
+    optimizer = torch.optim.LBFGS(
+        [weights.requires_grad_()], max_iter=200, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        trace = state(circuit, weights, initial_state=start).diagonal().sum()
+        value = 1 - trace.abs() / 2**num_qubits
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert loss().item() < 1e-8
+
+
 # --- Fourier transform ----------------------------------------------------------------------------
 
 
@@ -204,6 +246,12 @@ def test_whole_library_agrees_with_qiskit() -> None:
 # --- Mistakes -------------------------------------------------------------------------------------
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "too few angles": (
+        lambda: Circuit(2).arbitrary_unitary([Weight(0)]),
+        "on 2 qubits takes 15 angles, not 1",
+    ),
+    "no seed": (lambda: random_circuit(2, 2, seed=-1), "whole number from 0 on, not -1"),
+    "a word as seed": (lambda: random_circuit(2, 2, seed="a"), "from 0 on, not 'a'"),  # type: ignore[arg-type]
     "no hamiltonian": (lambda: Circuit(1).evolve(3, 1), "a Hamiltonian is .* not 3"),
     "a label": (lambda: Circuit(1).evolve("X", 1), "a Hamiltonian is .* not 'X'"),
     "another size": (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qiskit.quantum_info import SparsePauliOp
 
 from qsim import Circuit, PauliString, PauliSum, UsageError, Weight, expval
-from qsim.observables import Strings
+from qsim.strings import Strings
 
 LABELS = st.text("IXYZ", min_size=3, max_size=3)
 NUMBERS = st.integers(-8, 8).map(lambda k: k / 4)
@@ -151,6 +151,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "one string": (lambda: PauliSum("XX"), "made of pairs such as .* not of 'XX'"),
     "unknown letters": (lambda: PauliSum({"AB": 1.0}), "letters I, X, Y and Z, not 'AB'"),
     "no string": (lambda: PauliSum([(1.0, 3)]), "a label such as 'ZZ': not 3"),
+    "a number as string": (lambda: PauliString(5), "letters I, X, Y and Z, not 5"),  # type: ignore[arg-type]
+    "a number": (lambda: expval(Circuit(1), 5), "come as a list .* not one 5"),  # type: ignore[arg-type]
     "lengths": (lambda: PauliSum({"X": 1, "XX": 2}), r"equally many qubits, not \[1, 2\]"),
     "adding lengths": (
         lambda: PauliString("X") + PauliString("XX"),

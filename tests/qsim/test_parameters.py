@@ -256,6 +256,7 @@ def test_qiskit_gets_the_polynomial() -> None:
 # --- Mistakes -------------------------------------------------------------------------------------
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "dividing by one": (lambda: 1 / Weight(0), r"nothing is divided by w\[0\]"),
     "no name": (lambda: Parameter(""), "a parameter has a name"),
     "a number as name": (lambda: Parameter(3), "not 3"),  # type: ignore[arg-type]
     "missing": (

@@ -350,12 +350,30 @@ def test_a_gradient_needs_two_more_states(monkeypatch: pytest.MonkeyPatch) -> No
     circuit, weights = Circuit(4).rx(Weight(0), 0), torch.zeros(1)
     expval(circuit, None, weights)
     weights.requires_grad_()
-    with pytest.raises(
-        UsageError, match="3 states each because a gradient holds two more, need 384"
-    ):
+    with pytest.raises(UsageError, match="3 states each for the gradient, need 384"):
         expval(circuit, None, weights)
     with torch.no_grad():
         expval(circuit, None, weights)
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_the_reference_engine_holds_states_for_every_angle(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit, weights = Circuit(4).h(range(4)), torch.zeros(1, requires_grad=True)
+    for qubit in range(10):
+        circuit.rx(Weight(0), qubit % 4).pauli_rotation(Weight(0), "XY", [0, 1])
+    needed = (6 + 10 + 2 * 10) * 8 * 2**4
+    monkeypatch.setattr(qsim.memory, "machine_bytes", lambda: needed - 1)
+    sentence = f"36 states each for the gradient, need {needed:,} bytes"
+    with pytest.raises(UsageError, match=sentence):
+        expval(circuit, None, weights, engine="reference")
+    first = torch.autograd.grad(expval(circuit, None, weights).sum(), weights, create_graph=False)
+    assert len(first) == 1
+    with pytest.raises(UsageError, match=sentence):  # a second derivative takes the same way
+        torch.autograd.grad(expval(circuit, None, weights).sum(), weights, create_graph=True)
+    with torch.no_grad():
+        expval(circuit, None, weights, engine="reference")
+    monkeypatch.setattr(qsim.memory, "machine_bytes", lambda: needed)
+    expval(circuit, None, weights, engine="reference")
 
 
 @pytest.mark.usefixtures("small_machine")

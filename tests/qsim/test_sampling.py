@@ -1,6 +1,7 @@
 """Shots: their statistics, their seeds, and what is refused."""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -149,6 +150,16 @@ def test_estimates_spread_about_the_value_as_their_variance_says() -> None:
     assert ((found.mean(0) - exact).abs() <= 4.5 * error + 1e-6).all()
     # The variance of an estimate is known to about sqrt(2 / runs) of itself.
     torch.testing.assert_close(found.var(0), spread / shots, rtol=0.35, atol=1e-9)
+
+
+def test_all_strings_are_measured_each_in_its_basis() -> None:
+    """Bases share the turns of their first qubits; 27 of them measure the 63 strings."""
+    strings = [PauliString("".join(letters)) for letters in product("IXYZ", repeat=3)]
+    shots = 20_000
+    found = expval(circuit(), strings, W, X, shots=shots, generator=seeded(2))
+    exact = expval(circuit(), strings, W, X)
+    error = ((1 - exact**2).clamp(min=0) / shots).sqrt()
+    assert ((found - exact).abs() <= 5 * error + 1e-6).all()
 
 
 def test_strings_measured_together_are_correlated_as_the_state_says() -> None:

@@ -23,6 +23,7 @@ from qsim import (
     samples,
     state,
 )
+from qsim.gradients import transforms
 
 BOTH = pytest.mark.parametrize("engine", ["cpu", "reference"])
 DOUBLE = torch.float64
@@ -247,3 +248,32 @@ def test_what_does_not_work_says_so(name: str) -> None:
     attempt, sentence = REFUSED[name]
     with pytest.raises(UsageError, match=sentence):
         attempt()
+
+
+def test_states_in_transforms() -> None:
+    """A state that was run once is read by the engine, which starts from it."""
+
+    def read(weights: Tensor, inputs: Tensor) -> Tensor:
+        return run(circuit(), weights, inputs).expval(VALUE)
+
+    torch.testing.assert_close(read(W, X), values(W, X))
+    torch.testing.assert_close(vmap(read, (None, 0))(W, X), values(W, X))
+    torch.testing.assert_close(jacrev(read)(W, X), jacobian(circuit(), VALUE, W, X))
+    torch.testing.assert_close(hessian(read)(W, X), hessian(values)(W, X))
+
+
+def test_without_the_private_names_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients and vmap go on; forward mode, which could be wrong in silence, is refused."""
+    expected = values(W, X)
+    slopes = jacrev(values)(W, X)
+    monkeypatch.setattr(transforms, "_are_active", None)
+    monkeypatch.setattr(transforms, "_levels", None)
+    assert not transforms.active()
+    assert vmap(lambda row: row * transforms.active())(torch.ones(2)).tolist() == [1, 1]
+    torch.testing.assert_close(values(W, X), expected)
+    torch.testing.assert_close(vmap(values, (None, 0))(W, X), expected)
+    torch.testing.assert_close(jacrev(values)(W, X), slopes)
+    with pytest.raises(UsageError, match=r"no forward-mode derivatives with PyTorch .*: use"):
+        jvp(lambda w: values(w, X), (W,), (W,))
+    with pytest.raises(UsageError, match=r"does not work inside torch\.func"):
+        vmap(lambda w: samples(circuit(), 5, w, X[0]))(torch.stack([W, W]))

@@ -9,6 +9,7 @@ import qsim._native as _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine
 from qsim.gradients import adjoint
+from qsim.memory import IN_GRADIENT, check_states
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
 
@@ -39,6 +40,9 @@ class CpuEngine:
         initial: Tensor | None = None,
     ) -> Tensor:
         return _result(circuit, None, weights, inputs, batch, initial)
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        return 3 if gradient else 1  # a gradient: the final state, its adjoint, and one more
 
 
 def _result(
@@ -107,6 +111,8 @@ class _Run:
         engine, circuit = ReferenceEngine(), Circuit(self.num_qubits)
         for operation in self.operations:
             circuit.append(*operation)
+        held = engine.states_held(circuit, gradient=True)
+        check_states(self.num_qubits, self.batch, 2 * weights.itemsize, held, IN_GRADIENT)
         if self.observables is None:
             return engine.state(circuit, weights, inputs, self.batch, initial)
         return engine.expval(circuit, self.observables, weights, inputs, self.batch, initial)

@@ -43,7 +43,7 @@ struct Transfers {
         if (int64_t{1} << lowest_bit >= N) {
             loop(V{});
         } else if (lowest_bit >= 2) {
-            loop(typename VectorOf<T, 4>::type{});
+            loop(typename VectorOf<T, (N > 4 ? 4 : 1)>::type{});
         } else {
             loop(T{});
         }

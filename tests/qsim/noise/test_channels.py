@@ -138,7 +138,7 @@ def test_circuits_take_channels() -> None:
         (lambda: channels.kraus("no"), "square matrices"),
         (lambda: make_channel("bit_flop", []), "there is no channel 'bit_flop'"),
         (lambda: make_channel("bit_flip", []), "does not take"),
-        (lambda: Circuit(2).append(channels.bit_flip(0.1), [0, 1]), "acts on 1 qubits, not 2"),
+        (lambda: Circuit(2).append(channels.bit_flip(0.1), [0, 1]), "acts on 1 qubit, not 2"),
         (lambda: Circuit(1).append(channels.bit_flip(0.1), 0).inverse(), "gates alone"),
     ],
 )

@@ -314,6 +314,10 @@ def test_many_qubits_cost_only_where_something_acts() -> None:
     circuit = Circuit(156).h(77).cx(77, 140).append(channels.depolarizing(0.1, 2), [77, 140])
     labels = [PauliString.from_sparse("XX", [77, 140], 156), PauliString.z(3, 156)]
     np.testing.assert_allclose(expval(circuit, labels), [0.9, 1.0], atol=1e-6)
+    estimated = expval(circuit, labels, shots=4000, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(estimated, [0.9, 1.0], atol=0.05)
+    with pytest.raises(UsageError, match=r"probabilities of 156 qubits, 1 samples, takes"):
+        probabilities(circuit)
 
 
 def test_samples_follow_the_probabilities() -> None:

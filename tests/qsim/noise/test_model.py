@@ -71,16 +71,16 @@ def test_waiting_qubits_relax_as_late_as_gates_allow() -> None:
         .add_duration("sx", 5e-6, [2])
         .add_duration("cx", 10e-6)
     )
-    # Seconds before the end: cx 0,1 from 12 to 2, sx on 1 from 2 to 0, x on 0 from 13 to 12 and
-    # again from 1 to 0; on 2 only sx, from 5 to 0.
-    circuit = Circuit(3).x(0).sx(2).cx(0, 1).sx(1).x(0)
+    # Microseconds before the end: x on 0 from 1 to 0, sx on 1 from 2 to 0, cx 0,1 from 12 to 2,
+    # x on 0 from 13 to 12, sx on 2 from 5 to 0, cx 0,2 from 23 to 13.
+    circuit = Circuit(3).cx(0, 2).x(0).sx(2).cx(0, 1).sx(1).x(0)
     applied = noise.applied(circuit).operations
     waits = [op for op in applied if isinstance(op.gate, Channel)]
-    assert [(op.qubits, op.gate.arguments[2]) for op in waits] == [((0,), 1e-6)]
-    # With a barrier in the end, 2 is still read together with the others.
+    assert [(op.qubits, op.gate.arguments[2]) for op in waits] == [((2,), 8e-6), ((0,), 1e-6)]
+    # Another gate on 1 moves all that comes before it on its neighbours.
     later = noise.applied(circuit.copy().x(1).barrier()).operations
     waits = [op for op in later if isinstance(op.gate, Channel)]
-    assert [(op.qubits, op.gate.arguments[2]) for op in waits] == [((0,), 2e-6)]
+    assert [(op.qubits, op.gate.arguments[2]) for op in waits] == [((2,), 9e-6), ((0,), 2e-6)]
 
 
 def test_idle_time_shrinks_coherence() -> None:
@@ -201,13 +201,13 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
         (lambda: NoiseModel().add_readout(0, 1.1, 0.1), "to read 1 for |0>"),
         (lambda: NoiseModel().add_relaxation(0, 1.0, 3.0), "above 2 T1"),
         (lambda: NoiseModel().add_duration("h", -1.0), "0 seconds or more"),
-        (lambda: NoiseModel.from_dict({}), "no noise model"),
-        (lambda: NoiseModel.from_dict({"schema": "qsim.noise-model", "version": 9}), "version 9"),
+        (lambda: NoiseModel.from_dict({}), "no qsim noise model"),
+        (lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 9}), "version 9"),
         (
-            lambda: NoiseModel.from_dict({"schema": "qsim.noise-model", "version": 1}),
+            lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 1}),
             "incomplete or damaged",
         ),
-        (lambda: NoiseModel.load("/nonexistent/noise.json"), "cannot read a noise model"),
+        (lambda: NoiseModel.load("/nonexistent/noise.json"), "cannot read"),
         (lambda: NoiseModel.from_numbers(2, errors={"cx": 1.5}), "from 0 to below 1"),
         (lambda: NoiseModel.from_numbers(2, errors={"no": 0.1}), "no gate 'no'"),
         (lambda: NoiseModel.from_numbers(2, errors={}, t1=[1.0]), "have 2 entries"),
@@ -220,6 +220,6 @@ def test_what_does_not_fit_gets_a_sentence(call: Callable[[], Any], words: str) 
 
 def test_a_damaged_file_gets_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "noise.json"
-    path.write_text('{"schema": ')
-    with pytest.raises(UsageError, match="cannot read a noise model"):
+    path.write_text('{"format": ')
+    with pytest.raises(UsageError, match="is damaged"):
         NoiseModel.load(path)
