@@ -92,12 +92,13 @@ def _prefers_exact(
         ("active", noise, False), lambda: ActivePart.of(circuit, noise, whole=False)
     )
     n = part.circuit.num_qubits
-    fits = real.itemsize * 4**n <= machine_bytes()
+    needed, memory = real.itemsize * 4**n, machine_bytes()
+    fits = needed <= memory
     if trajectories is not None:
         return fits and 2**n <= trajectories
     if not fits:
         raise UsageError(
-            f"density matrices of {n} qubits do not fit into memory: take method='trajectories', "
-            "and for expectation values trajectories=1000 or another number"
+            f"the density matrix of {n} qubits takes {needed:,} bytes, but this machine has "
+            f"{memory:,}: take method='trajectories', and for values a number of trajectories=1000"
         )
     return True

@@ -60,17 +60,21 @@ class Rows:
         """Uniform numbers, float64 [rows]."""
         return numbers(self.seeds, self.count, self.trajectories, draw)
 
-    def final_states(self, weights: Tensor, inputs: Tensor) -> Tensor:
-        """By the reference engine, complex [rows, 2**n] of norm 1."""
-        dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
+    def first_states(self, like: Tensor) -> Tensor:
+        """What the reference engine starts from, complex [rows, 2**n]."""
+        dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
         n = self.circuit.num_qubits
         check_bytes(4 * dtype.itemsize * self.count << n, f"{self.count} states of {n} qubits")
-        if self.initial is None:
-            psi = torch.zeros(self.count, 2**n, dtype=dtype, device=weights.device)
-            psi[:, 0] = 1
-        else:
+        if self.initial is not None:
             samples = self.initial.expand(self.count // self.trajectories, -1)
-            psi = samples.repeat_interleave(self.trajectories, 0)
+            return samples.repeat_interleave(self.trajectories, 0)
+        psi = torch.zeros(self.count, 2**n, dtype=dtype, device=like.device)
+        psi[:, 0] = 1
+        return psi
+
+    def final_states(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        """By the reference engine, complex [rows, 2**n] of norm 1."""
+        psi = self.first_states(weights)
         return trajectories.final_states(self.circuit, psi, weights, inputs, self.number)
 
 
