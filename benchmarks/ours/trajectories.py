@@ -26,9 +26,7 @@ def build(case: Case) -> Run:
     generator = torch.Generator().manual_seed(0)
 
     def run():
-        found = counts(
-            circuit, case.shots, noise=model, method="trajectories", generator=generator
-        )
+        found = counts(circuit, case.shots, noise=model, method="trajectories", generator=generator)
         return case.loss(found), NO_GRADIENT
 
     return run
