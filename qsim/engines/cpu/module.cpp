@@ -331,6 +331,7 @@ NB_MODULE(_native, module) {
         .def(nb::init<>())
         .def_rw("tile_bits", &cpu::Limits::tile_bits)
         .def_rw("stage_bits", &cpu::Limits::stage_bits)
+        .def_rw("cached_bits", &cpu::Limits::cached_bits)
         .def_rw("sample_qubits", &cpu::Limits::sample_qubits)
         .def_rw("layer_qubits", &cpu::Limits::layer_qubits);
     module.def("use_limits", &cpu::use_limits);
