@@ -243,17 +243,17 @@ def prepare(
     chosen = select_engine(engine, device.type)
     check_method(method, trajectories, shots)
     if not gates_alone and (noise is not None or not circuit.is_unitary):
-        native = not isinstance(chosen, ReferenceEngine)
         chosen = noise_engine(
-            circuit,
+            plain,
             noise,
             method,
             trajectories,
             shots,
             generator,
-            native=native,
+            native=not isinstance(chosen, ReferenceEngine),
             batch=batch,
             real=real,
+            whole=initial is not None,
         )
     call = Call(
         circuit=plain,

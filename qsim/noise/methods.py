@@ -9,7 +9,7 @@ import torch
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
 from qsim.memory import machine_bytes
-from qsim.noise.exact import ActivePart, ExactEngine, check_operations
+from qsim.noise.exact import ExactEngine, active_part, check_operations
 from qsim.noise.model import NoiseModel
 from qsim.noise.trajectories import TrajectoryEngine
 from qsim.noise.unravelling import seeds_of
@@ -47,6 +47,7 @@ def noise_engine(
     native: bool,
     batch: int,
     real: torch.dtype,
+    whole: bool,
 ) -> NoiseEngine:
     """The engine for a circuit with channels or noise.
 
@@ -63,6 +64,7 @@ def noise_engine(
         native: whether the C++ engine runs it.
         batch: number of samples.
         real: dtype of the results.
+        whole: whether it starts from other states than |0...0>.
 
     Raises:
         UsageError: for noise that does not fit the circuit, or where neither method is possible.
@@ -73,7 +75,7 @@ def noise_engine(
         noise.check(circuit)
     check_operations(circuit)
     if method == "exact" or (
-        method == "auto" and _prefers_exact(circuit, noise, trajectories, real)
+        method == "auto" and _prefers_exact(circuit, noise, trajectories, real, whole)
     ):
         return ExactEngine(noise, native)
     if trajectories is None and not shots:
@@ -86,12 +88,13 @@ def noise_engine(
 
 
 def _prefers_exact(
-    circuit: Circuit, noise: NoiseModel | None, trajectories: int | None, real: torch.dtype
+    circuit: Circuit,
+    noise: NoiseModel | None,
+    trajectories: int | None,
+    real: torch.dtype,
+    whole: bool,
 ) -> bool:
-    part = circuit.kept(
-        ("active", noise, False), lambda: ActivePart.of(circuit, noise, whole=False)
-    )
-    n = part.circuit.num_qubits
+    n = active_part(circuit, noise, whole).circuit.num_qubits
     needed, memory = real.itemsize * 4**n, machine_bytes()
     fits = needed <= memory
     if trajectories is not None:

@@ -21,7 +21,7 @@ from qsim.engines import trajectories
 from qsim.engines.density import TO_Z, ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
-from qsim.noise.exact import ActivePart
+from qsim.noise.exact import active_part
 from qsim.noise.unravelling import draws_of, numbers, seeds_of
 from qsim.observables import PauliString
 from qsim.paulis import expectations
@@ -109,7 +109,7 @@ class TrajectoryEngine:
         initial: Tensor | None,
     ) -> Tensor:
         """What a device would estimate, turning the strings' qubits to Z and reading them."""
-        part = self._part(circuit, whole=initial is not None)
+        part = active_part(circuit, self.noise, whole=initial is not None)
         small, factors = part.measured(Strings.of(strings))
         read = _readings(small, tuple(part.readout.items()))
         rows = self._rows(part.circuit, weights, inputs, batch, initial, self.trajectories)
@@ -153,7 +153,7 @@ class TrajectoryEngine:
         Args:
             basis: a letter for each qubit, the rightmost for qubit 0; I counts as Z.
         """
-        part = self._part(circuit, whole=True)
+        part = active_part(circuit, self.noise, whole=True)
         turned = part.circuit.kept(("turned", basis), lambda: _turned(part.circuit, basis))
         rows = self._rows(turned, weights, inputs, batch, initial, shots)
         draws = draws_of(turned)
@@ -182,11 +182,6 @@ class TrajectoryEngine:
     def seeded(self, generator: Generator, batch: int) -> TrajectoryEngine:
         """The same with other trajectories."""
         return replace(self, seeds=seeds_of(generator, batch))
-
-    def _part(self, circuit: Circuit, whole: bool) -> ActivePart:
-        return circuit.kept(
-            ("active", self.noise, whole), lambda: ActivePart.of(circuit, self.noise, whole)
-        )
 
     def _rows(
         self,
