@@ -140,10 +140,10 @@ def prepare(
         batch=batch,
         batched=batched,
     )
-    if device.type == "cpu":
-        _check_memory(call)
-        if not transforms.active():  # there, values are seen only inside a run
-            check_values(tensors, initial)
+    _check_memory(call)
+    # Looking at values would wait for a GPU; under a transform they are seen only inside a run.
+    if device.type == "cpu" and not transforms.active():
+        check_values(tensors, initial)
     return call
 
 
@@ -195,7 +195,8 @@ def _check_memory(call: Call) -> None:
     gradient = call.wants_gradient
     held = call.engine.states_held(call.circuit, gradient)
     why = IN_GRADIENT if gradient else ""
-    check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
+    amplitude = 2 * call.weights.itemsize
+    check_states(call.circuit.num_qubits, call.batch, amplitude, held, why, call.weights.device)
 
 
 def _common(

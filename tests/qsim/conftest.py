@@ -1,6 +1,10 @@
 """What the tests of qsim share: circuits, tensors and observables for Hypothesis to draw."""
 
-from collections.abc import Callable, Sequence
+import ctypes
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import unitary_group
 from torch import Tensor
 
+import qsim.engines.cuda
+import qsim.prepare
 from qsim import (
     GATES,
     Circuit,
@@ -22,6 +28,9 @@ from qsim import (
     probabilities,
     state,
 )
+from qsim.engines import Engine, select_engine
+from qsim.engines.cuda import CudaEngine
+from qsim.engines.cuda.launching import Arguments, Launch
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
@@ -225,6 +234,55 @@ def oracle() -> type[Oracle]:
     return Oracle
 
 
+# --- The GPU engine without a GPU -----------------------------------------------------------------
+
+
+class Emulator:
+    """Runs the kernels compiled as ordinary C++, blocks of one thread one after another."""
+
+    warp = most_threads = 1
+
+    def __init__(self, folder: Path) -> None:
+        self._libraries = {
+            real: self._compiled(name, folder)
+            for real, name in ((torch.float32, "float"), (torch.float64, "double"))
+        }
+
+    @staticmethod
+    def _compiled(real: str, folder: Path) -> ctypes.CDLL:
+        here, library = Path(__file__).parent / "emulation", folder / f"{real}.so"
+        flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+        flags += ["-Wno-unknown-pragmas", f"-DQSIM_REAL={real}"]
+        if "libasan" in os.environ.get("LD_PRELOAD", ""):
+            flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1"]
+        kernels = Path(qsim.engines.cuda.__file__).parent
+        folders = [f"-I{here}", f"-I{kernels}"]
+        compiler = [*os.environ.get("CXX", "c++").split(), *flags, *folders]
+        subprocess.run([*compiler, str(here / "emulator.cpp"), "-o", str(library)], check=True)
+        loaded = ctypes.CDLL(str(library))
+        assert loaded.arguments_size() == ctypes.sizeof(Arguments)
+        return loaded
+
+    def launch(self, kernel: str, like: Tensor, launch: Launch, arguments: Arguments) -> None:
+        assert launch.threads == 1
+        run = self._libraries[like.dtype].launch
+        shared = ctypes.c_ulong(launch.shared)
+        assert run(kernel.encode(), launch.x, launch.y, shared, ctypes.byref(arguments)) == 0
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CudaEngine]:
+    """The GPU engine in emulation, which is engine="cuda-emulated" as long as a test wants it."""
+    engine = CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+
+    def select(name: str, device_type: str) -> Engine:
+        return engine if name == "cuda-emulated" else select_engine(name, device_type)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qsim.prepare, "select_engine", select)
+        yield engine
+
+
 class Comparison:
     """Results and gradients side by side."""
 
@@ -268,8 +326,9 @@ class Comparison:
         inputs: Tensor,
         observables: list[PauliString],
         tolerance: float,
+        engine: str = "cpu",
     ) -> None:
-        """Values, states, probabilities, gradients: cpu against the reference in double precision.
+        """Values, states, probabilities, gradients, against the reference in double precision.
 
         Gradients are sums over many gates; single precision gives them ten times more room.
         """
@@ -285,7 +344,7 @@ class Comparison:
                 ),
             ]
 
-        ours = all_of(weights, inputs, "cpu")
+        ours = all_of(weights, inputs, engine)
         theirs = all_of(weights.double(), inputs.double(), "reference")
         assert ours[0][0].dtype == weights.dtype
         for (value, *slopes), (expected, *expected_slopes) in zip(ours, theirs, strict=True):

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "../cuda/bindings.hpp"
 #include "engine.hpp"
 
 namespace nb = nanobind;
@@ -162,7 +163,7 @@ void bind_engine(nb::module_ module) {
 NB_MODULE(_native, module) {
     nb::set_leak_warnings(
         false);  // programs live as long as their circuits, also past the interpreter's end
-    module.doc() = "Planner and CPU engine of qsim, in C++.";
+    module.doc() = "Planner and CPU engine of qsim, in C++, and what its GPU engine reads.";
     nb::class_<GateTable>(module, "GateTable")
         .def("__init__", [](GateTable* self, const std::vector<ElementaryRow>& elementary,
                             const std::vector<GateRow>& gates) {
@@ -175,6 +176,7 @@ NB_MODULE(_native, module) {
     nb::class_<cpu::Measurement>(module, "Measurement").def(nb::new_(&make_measurement));
     bind_engine<float>(module.def_submodule("float32"));
     bind_engine<double>(module.def_submodule("float64"));
+    cuda::bind(module.def_submodule("cuda"));
     nb::class_<cpu::Limits>(module, "Limits")
         .def(nb::init<>())
         .def_rw("tile_bits", &cpu::Limits::tile_bits)
