@@ -20,8 +20,8 @@ nb::bytes paulis(const cpu::Measurement& measurement) {
     for (const cpu::PauliGroup& group : measurement.groups) {
         for (int64_t k = group.begin; k < group.end; ++k) {
             const cpu::Pauli& from = measurement.paulis[static_cast<size_t>(k)];
-            const Pauli pauli{group.x,   from.z, from.num_y, from.sign,
-                              static_cast<int>(from.column), 0};
+            const Pauli pauli{group.x, from.z, from.num_y, from.sign, static_cast<int>(from.column),
+                              0};
             bytes.append(reinterpret_cast<const char*>(&pauli), sizeof(Pauli));
         }
     }

@@ -10,9 +10,9 @@ struct Tile {
     Complex* psi;
     Complex* lambda;  // null on the way there
     int bits;
-    u64 place;             // of its representative in the state
+    u64 place;               // of its representative in the state
     const Matrix* matrices;  // of the batch's acts
-    Real* sums;            // [warps][kBatchActs][4]
+    Real* sums;              // [warps][kBatchActs][4]
 };
 
 // The amplitudes of one thread.
@@ -39,8 +39,7 @@ struct Coset {
 
     void load(const Complex* from, Complex* amplitudes) const {
 #pragma unroll
-        for (int j = 0; j < kSize; ++j)
-            amplitudes[j] = live ? from[where(j)] : Complex{0, 0};
+        for (int j = 0; j < kSize; ++j) amplitudes[j] = live ? from[where(j)] : Complex{0, 0};
     }
 
     void store(const Complex* amplitudes, Complex* to) const {
@@ -60,8 +59,7 @@ struct Coset {
 // Where all controls are 1.
 inline u32 active(const Tile& tile, const Act& act, const Row* rows, const Coset& coset) {
     u32 found = (1u << kSize) - 1;
-    for (int c = act.control_begin; c < act.control_end; ++c)
-        found &= coset.values(tile, rows[c]);
+    for (int c = act.control_begin; c < act.control_end; ++c) found &= coset.values(tile, rows[c]);
     return found;
 }
 
@@ -89,8 +87,7 @@ inline void rotate_pairs(const Matrix& u, u32 where, Complex* amplitudes) {
 
 // Im<lambda|P|psi> of P = I, X, Y, Z over the thread's pairs, of which the first is 0.
 template <int AXIS>
-inline void pair_sums(u32 where, const Complex* psi, const Complex* lambda,
-                                 Real* sums) {
+inline void pair_sums(u32 where, const Complex* psi, const Complex* lambda, Real* sums) {
     constexpr int kOther = 1 << AXIS;
 #pragma unroll
     for (int j = 0; j < kSize; ++j) {
@@ -133,8 +130,7 @@ inline Matrix turned(const Matrix& u, bool one, bool undone) {
     return {{conj(a), conj(c), conj(b), conj(d)}};
 }
 
-inline void apply_pairs(const Act& act, const Matrix& u, u32 where,
-                                   Complex* amplitudes) {
+inline void apply_pairs(const Act& act, const Matrix& u, u32 where, Complex* amplitudes) {
     with_axis(act.axis, [&](auto axis) {
         if (act.kind == kRealAct) {
             rotate_pairs<axis.value, true>(u, where, amplitudes);
@@ -151,50 +147,65 @@ inline void apply_phases(const Matrix& u, u32 ones, u32 where, Complex* amplitud
 }
 
 // A matrix on the first QUBITS vectors of the basis; `flips` are the qubits that are 1 at the base.
+// Each row goes to the tile at once: to keep them all would take too many registers.
 template <int QUBITS>
-inline void apply_matrix(const Complex* entries, u32 flips, bool undone,
-                                    Complex* amplitudes) {
+inline void apply_matrix(const Complex* entries, u32 flips, bool undone, const Coset& coset,
+                         const Complex* amplitudes, Complex* to) {
     constexpr int kRows = 1 << QUBITS;
 #pragma unroll
     for (int block = 0; block < kSize; block += kRows) {
-        Complex made[kRows];
-#pragma unroll
+#pragma unroll 1
         for (int i = 0; i < kRows; ++i) {
-            made[i] = {0, 0};
+            const u32 row = static_cast<u32>(i) ^ flips;
+            Complex made{0, 0};
 #pragma unroll
             for (int k = 0; k < kRows; ++k) {
-                const u32 row = static_cast<u32>(i) ^ flips, column = static_cast<u32>(k) ^ flips;
-                const Complex entry = undone ? conj(entries[column * kRows + row])
-                                             : entries[row * kRows + column];
-                made[i] = made[i] + entry * amplitudes[block + k];
+                const u32 column = static_cast<u32>(k) ^ flips;
+                const Complex entry =
+                    undone ? conj(entries[column * kRows + row]) : entries[row * kRows + column];
+                made = made + entry * amplitudes[block + k];
             }
+            if (coset.live) to[coset.where(block + i)] = made;
         }
-#pragma unroll
-        for (int i = 0; i < kRows; ++i) amplitudes[block + i] = made[i];
     }
 }
 
-inline void apply_any_matrix(const Tape& tape, const Tile& tile, const Act& act,
-                                        const Coset& coset, bool undone, Complex* amplitudes) {
-    const Complex* entries = reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) +
-                                                              act.dense);
-    u32 flips = 0;
-    for (int q = 0; q < act.axis; ++q) {
-        const Row& row = tape.section<Row>(tape.rows)[act.control_begin + q];
-        flips |= (coset.values(tile, row) & 1) << q;
+inline void matrix_group(const Tape& tape, const Tile& tile, const Group& group, bool undone,
+                         Complex* state) {
+    const Act& act = tape.section<Act>(tape.acts)[group.act_begin];
+    const Complex* entries =
+        reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) + act.dense);
+    const int cosets = 1 << (tile.bits - kBits);
+    for (int number = threadIdx.x; number < cosets; number += blockDim.x) {
+        const Coset coset(tile, group, number);
+        u32 flips = 0;
+        for (int q = 0; q < act.axis; ++q) {
+            const Row& row = tape.section<Row>(tape.rows)[act.control_begin + q];
+            flips |= (coset.values(tile, row) & 1) << q;
+        }
+        Complex amplitudes[kSize];
+        coset.load(state, amplitudes);
+        switch (act.axis) {
+            case 2:
+                apply_matrix<2>(entries, flips, undone, coset, amplitudes, state);
+                break;
+            case 3:
+                apply_matrix<3>(entries, flips, undone, coset, amplitudes, state);
+                break;
+            default:
+                apply_matrix<kBits>(entries, flips, undone, coset, amplitudes, state);
+        }
     }
-    switch (act.axis) {
-        case 2:
-            return apply_matrix<2>(entries, flips, undone, amplitudes);
-        case 3:
-            return apply_matrix<3>(entries, flips, undone, amplitudes);
-        default:
-            return apply_matrix<kBits>(entries, flips, undone, amplitudes);
-    }
+}
+
+inline bool is_matrix(const Tape& tape, const Group& group) {
+    return group.act_begin < group.act_end &&
+           tape.section<Act>(tape.acts)[group.act_begin].kind == kMatrixAct;
 }
 
 inline void forward_group(const Tape& tape, const Tile& tile, const Batch& batch,
-                                     const Group& group) {
+                          const Group& group) {
+    if (is_matrix(tape, group)) return matrix_group(tape, tile, group, false, tile.psi);
     const Act* acts = tape.section<Act>(tape.acts);
     const Row* rows = tape.section<Row>(tape.rows);
     const int cosets = 1 << (tile.bits - kBits);
@@ -204,13 +215,8 @@ inline void forward_group(const Tape& tape, const Tile& tile, const Batch& batch
         coset.load(tile.psi, psi);
         for (int a = group.act_begin; a < group.act_end; ++a) {
             const Act& act = acts[a];
-            if (act.kind == kMatrixAct) {
-                apply_any_matrix(tape, tile, act, coset, false, psi);
-                continue;
-            }
             const Matrix& u = tile.matrices[a - batch.act_begin];
-            const u32 where = active(tile, act, rows, coset),
-                      ones = coset.values(tile, act.target);
+            const u32 where = active(tile, act, rows, coset), ones = coset.values(tile, act.target);
             if (act.kind == kDiagonalAct) {
                 apply_phases(u, ones, where, psi);
             } else {
@@ -222,8 +228,8 @@ inline void forward_group(const Tape& tape, const Tile& tile, const Batch& batch
 }
 
 // The sums of an act over the thread's amplitudes, with both states as they are after it.
-inline void act_sums(const Act& act, u32 ones, u32 where, const Complex* psi,
-                                const Complex* lambda, Real* sums) {
+inline void act_sums(const Act& act, u32 ones, u32 where, const Complex* psi, const Complex* lambda,
+                     Real* sums) {
     for (int k = 0; k < 4; ++k) sums[k] = 0;
     if (act.kind == kDiagonalAct) {
 #pragma unroll
@@ -240,7 +246,11 @@ inline void act_sums(const Act& act, u32 ones, u32 where, const Complex* psi,
 }
 
 inline void backward_group(const Tape& tape, const Tile& tile, const Batch& batch,
-                                      const Group& group, int wanted) {
+                           const Group& group, int wanted) {
+    if (is_matrix(tape, group)) {
+        matrix_group(tape, tile, group, true, tile.psi);
+        return matrix_group(tape, tile, group, true, tile.lambda);
+    }
     const Act* acts = tape.section<Act>(tape.acts);
     const Row* rows = tape.section<Row>(tape.rows);
     const int cosets = 1 << (tile.bits - kBits), warp = static_cast<int>(threadIdx.x) / kWarp;
@@ -251,13 +261,7 @@ inline void backward_group(const Tape& tape, const Tile& tile, const Batch& batc
         coset.load(tile.lambda, lambda);
         for (int a = group.act_end; a-- > group.act_begin;) {
             const Act& act = acts[a];
-            if (act.kind == kMatrixAct) {
-                apply_any_matrix(tape, tile, act, coset, true, psi);
-                apply_any_matrix(tape, tile, act, coset, true, lambda);
-                continue;
-            }
-            const u32 where = active(tile, act, rows, coset),
-                      ones = coset.values(tile, act.target);
+            const u32 where = active(tile, act, rows, coset), ones = coset.values(tile, act.target);
             if (act.depends & wanted) {
                 Real sums[4];
                 act_sums(act, ones, where, psi, lambda, sums);

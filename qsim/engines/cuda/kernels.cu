@@ -192,7 +192,8 @@ class StageRun {
 
 // One stage of psi, which the first stage makes from `from`; a state that is one tile is measured
 // as well. Grid (batch, parts).
-extern "C" __global__ void __launch_bounds__(kMostThreads) forward(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    forward(const __grid_constant__ Arguments args) {
     StageRun run(args, false);
     for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
         run.enter(tile);
@@ -211,7 +212,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) forward(const __grid_
 // Undoes one stage of psi and lambda and leaves the sums of its acts. Of a state that is one tile,
 // psi stays, lambda comes from the cotangent and goes to args.lambda if that is wanted. Grid as for
 // forward.
-extern "C" __global__ void __launch_bounds__(kMostThreads) backward(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    backward(const __grid_constant__ Arguments args) {
     StageRun run(args, true);
     for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
         run.enter(tile);
@@ -230,7 +232,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) backward(const __grid
 
 // A matrix that no group holds: psi from begin, or undone with `wanted`. Grid (batch,
 // parts).
-extern "C" __global__ void __launch_bounds__(kMostThreads) matrix(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    matrix(const __grid_constant__ Arguments args) {
     const Tape& tape = *args.tape;
     const Stage& stage = tape.section<Stage>(tape.stages)[args.stage];
     const Act& act = tape.section<Act>(tape.acts)[stage.matrix];
@@ -260,7 +263,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) matrix(const __grid_c
 
 // Parts of the expectation values of psi: sums [batch, parts, paulis] of double. A warp for each
 // string and part. Grid (batch, parts).
-extern "C" __global__ void __launch_bounds__(kMostThreads) expval(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    expval(const __grid_constant__ Arguments args) {
     const int bits = args.tape->bits;
     const Complex* psi = static_cast<const Complex*>(args.psi) + (u64{blockIdx.x} << bits);
     const u64 each = (u64{1} << bits) / args.parts, begin = each * blockIdx.y;
@@ -275,7 +279,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) expval(const __grid_c
 }
 
 // lambda from psi and the cotangent of expectation values. Grid (batch, parts).
-extern "C" __global__ void __launch_bounds__(kMostThreads) seed(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    seed(const __grid_constant__ Arguments args) {
     const int bits = args.tape->bits;
     const Complex* psi = static_cast<const Complex*>(args.psi) + (u64{blockIdx.x} << bits);
     Complex* lambda = static_cast<Complex*>(args.lambda) + (u64{blockIdx.x} << bits);
@@ -291,7 +296,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) seed(const __grid_con
 
 // States in logical order from psi; or from a cotangent of states, lambda at their addresses (which
 // is 0 elsewhere). Grid (batch, parts).
-extern "C" __global__ void __launch_bounds__(kMostThreads) states(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    states(const __grid_constant__ Arguments args) {
     const Tape& tape = *args.tape;
     const u64 size = u64{1} << tape.num_qubits, step = static_cast<u64>(gridDim.y) * blockDim.x;
     const u64 sample = u64{blockIdx.x} << tape.bits, logical = blockIdx.x * size;
@@ -309,7 +315,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) states(const __grid_c
 
 // From the sums to the gradients of one source (`stage`): a block for each parameter, which adds up
 // its uses, and samples that share it. Grid (parameters).
-extern "C" __global__ void __launch_bounds__(kMostThreads) gradients(const __grid_constant__ Arguments args) {
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    gradients(const __grid_constant__ Arguments args) {
     const Tape& tape = *args.tape;
     const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
     const Act* acts = tape.section<Act>(tape.acts);
@@ -326,8 +333,8 @@ extern "C" __global__ void __launch_bounds__(kMostThreads) gradients(const __gri
             Real sums[4] = {0, 0, 0, 0};
             for (int part = 0; part < args.parts; ++part) {
                 const u64 row = static_cast<u64>(sample) * args.parts + part;
-                const Real* from = static_cast<const Real*>(args.sums) +
-                                   4 * (row * tape.num_acts + uses[u].act);
+                const Real* from =
+                    static_cast<const Real*>(args.sums) + 4 * (row * tape.num_acts + uses[u].act);
                 for (int k = 0; k < 4; ++k) sums[k] += from[k];
             }
             const int f = uses[u].factor;

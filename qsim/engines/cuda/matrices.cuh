@@ -46,8 +46,8 @@ inline Matrix factor_matrix(const Arguments& args, const Factor& factor, int sam
 }
 
 // Product of the factors from `begin` on, the first one rightmost.
-inline Matrix act_matrix(const Arguments& args, const Factor* factors, int begin,
-                                    int end, int sample) {
+inline Matrix act_matrix(const Arguments& args, const Factor* factors, int begin, int end,
+                         int sample) {
     Matrix made = identity();
     for (int f = begin; f < end; ++f) made = factor_matrix(args, factors[f], sample) * made;
     return made;

@@ -34,8 +34,8 @@ inline double string_sum(const Pauli& pauli, u64 begin, u64 end, At at) {
 
 // (sum_P weights[column of P] P psi)[address]; strings that flip the same qubits stand together.
 template <class At>
-inline Complex weighted_sum(const Pauli* paulis, int count, const Real* weights,
-                                       u64 address, At at) {
+inline Complex weighted_sum(const Pauli* paulis, int count, const Real* weights, u64 address,
+                            At at) {
     Complex total{0, 0}, amplitude{0, 0};
     for (int k = 0; k < count; ++k) {
         const Pauli pauli = paulis[k];

@@ -51,14 +51,14 @@ inline Complex product(Complex a, Complex b) {
     return {a.re * b.re + a.im * b.im, a.re * b.im - a.im * b.re};
 }
 
-// In single precision, whole turns are taken out in double: what is left needs no slow path.
+// In single precision, whole turns are taken out in double (2 pi in two parts): what is left needs
+// no slow path.
 inline void sine_cosine(double angle, float* sine, float* cosine) {
-    const double turns = angle * 0.15915494309189535;
-    sincospif(static_cast<float>(2 * (turns - rint(turns))), sine, cosine);
+    const double turns = rint(angle * 0.15915494309189535);
+    const double rest = fma(turns, -2.4492935982947064e-16, fma(turns, -6.283185307179586, angle));
+    sincospif(static_cast<float>(rest * 0.3183098861837907), sine, cosine);
 }
-inline void sine_cosine(double angle, double* sine, double* cosine) {
-    sincos(angle, sine, cosine);
-}
+inline void sine_cosine(double angle, double* sine, double* cosine) { sincos(angle, sine, cosine); }
 
 // exp(i angle).
 inline Complex unit(double angle) {

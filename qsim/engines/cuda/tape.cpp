@@ -37,7 +37,8 @@ struct Frame {
         Subspace span;
         for (uint64_t mask : masks) span.include(mask);
         const size_t items = rows.size();
-        for (int q = bits; q-- > 0 && masks.size() < size;) {  // high bits: threads stand side by side
+        for (int q = bits;
+             q-- > 0 && masks.size() < size;) {  // high bits: threads stand side by side
             uint64_t vector = uint64_t{1} << q;
             if (span.reduced(vector) == 0) continue;
             span.include(vector);
@@ -267,8 +268,12 @@ class Writer {
     std::vector<cuda::Factor> factors() const {
         std::vector<cuda::Factor> made;
         for (const qsim::Factor& factor : program_.factors) {
-            cuda::Factor plain{factor.angle.source, factor.angle.index, factor.angle.scale,
-                               factor.angle.offset, {}, {}};
+            cuda::Factor plain{factor.angle.source,
+                               factor.angle.index,
+                               factor.angle.scale,
+                               factor.angle.offset,
+                               {},
+                               {}};
             for (int k = 0; k < 2; ++k) {
                 plain.frequencies[k] = factor.frequencies[k];
                 for (int e = 0; e < 4; ++e) {

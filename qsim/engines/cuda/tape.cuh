@@ -70,7 +70,7 @@ struct Act {
 // pivots.
 struct Group {
     int act_begin, act_end;
-    u32 basis[kMostGroupBits];  // in places of the tile, swizzled
+    u32 basis[kMostGroupBits];   // in places of the tile, swizzled
     int pivots[kMostGroupBits];  // bits, ascending
 };
 
@@ -99,7 +99,7 @@ struct Tape {
     int num_qubits, bits;  // bits of an address: at least kGroupBits
     int num_acts, num_stages;
     int num_parameters[2];
-    u64 offset;                // basis state x ends at the columns of its bits ^ offset
+    u64 offset;  // basis state x ends at the columns of its bits ^ offset
     u64 columns[kMostQubits];
     u32 stages, batches, groups, acts, rows, factors, dense, uses;
     u32 use_begins[2];  // by source: [num_parameters + 1]

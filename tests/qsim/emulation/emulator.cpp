@@ -15,8 +15,8 @@ extern "C" int launch(const char* name, unsigned samples, unsigned parts, unsign
     const struct {
         const char* name;
         void (*run)(Arguments);
-    } kernels[] = {{"forward", forward}, {"backward", backward}, {"matrix", matrix},
-                   {"expval", expval},   {"seed", seed},         {"states", states},
+    } kernels[] = {{"forward", forward},    {"backward", backward}, {"matrix", matrix},
+                   {"expval", expval},      {"seed", seed},         {"states", states},
                    {"gradients", gradients}};
     gridDim = {samples, parts, 1};
     for (const auto& kernel : kernels) {
