@@ -119,7 +119,8 @@ def prepare(
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
-    real, device = _common({**everything, **extra}, dtype)
+    real, device = _common({**everything, **extra}, dtype, engine)
+    chosen = select_engine(engine, device.type)
     ready = {
         name: tensors[name].to(real)
         if name in tensors
@@ -133,7 +134,7 @@ def prepare(
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     call = Call(
         circuit=plain,
-        engine=select_engine(engine, device.type),
+        engine=chosen,
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,
@@ -200,7 +201,7 @@ def _check_memory(call: Call) -> None:
 
 
 def _common(
-    tensors: Mapping[str, Tensor], dtype: torch.dtype | None
+    tensors: Mapping[str, Tensor], dtype: torch.dtype | None, engine: str
 ) -> tuple[torch.dtype, torch.device]:
     devices = {tensor.device for tensor in tensors.values()}
     if len(devices) > 1:
@@ -211,7 +212,7 @@ def _common(
         raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")
     double = any(t.dtype in (torch.float64, torch.complex128) for t in tensors.values())
     real = _REAL[dtype] if dtype is not None else (torch.float64 if double else torch.float32)
-    return real, devices.pop() if devices else torch.device("cpu")
+    return real, devices.pop() if devices else torch.device("cuda" if engine == "cuda" else "cpu")
 
 
 def _batch(tensors: Mapping[str, Tensor]) -> tuple[int, bool]:

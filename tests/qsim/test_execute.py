@@ -64,11 +64,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "device of the engine": (
         lambda: state(circuit(), W.to("meta"), X.to("meta"), engine="cpu"),
-        "cpu engine takes tensors on the cpu, not on meta",
+        "cpu engine takes tensors on a cpu device, not on meta",
     ),
     "unknown engine": (
         lambda: state(circuit(), W, X, engine="gpu"),
-        "no engine 'gpu': use auto, cpu, reference or stim",
+        "no engine 'gpu': use auto, cpu, cuda, reference or stim",
     ),
     "real dtype": (
         lambda: state(circuit(), W, X, dtype=torch.float32),

@@ -38,9 +38,7 @@ class Run:
         self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
         self.like, program = tensors[0], program_of(circuit)
         self.tape = tape_of(program, self.like.device, self.like.dtype)
-        self.paulis = (
-            None if observables is None else self.tape.paulis(program, observables)
-        )
+        self.paulis = None if observables is None else self.tape.paulis(program, observables)
         plan = self.tape.plan
         self.stages, self.bits = plan.stages, plan.bits
         tile = min((stage.bits for stage in self.stages if stage.matrix < 0), default=self.bits)
@@ -96,25 +94,19 @@ class Run:
         given = cotangent.resolve_conj().resolve_neg().contiguous()
         to_start, sources = any(wanted[2:]), wanted[0] + 2 * wanted[1]
         first = 0 if to_start else self.tape.plan.first_groups[sources]
-        fields = {
-            "cotangent": given,
-            "sums": self._real(self.batch, self.parts, self.tape.plan.num_acts, 4),
-            "wanted": sources,
-            "first_group": first,
-        }
+        sums = self._real(self.batch, self.parts, self.tape.plan.num_acts, 4)
+        fields = {"sums": sums, "wanted": sources, "first_group": first}
         if self.whole:
             lambda_ = self._complex(self.batch, 2**self.bits) if to_start else None
-            self._stage("backward", 0, psi=self.psi, lambda_=lambda_, **fields)
+            self._stage("backward", 0, psi=self.psi, lambda_=lambda_, cotangent=given, **fields)
         else:
-            lambda_ = self._seeded(given)
-            lambda_ = self._undo(lambda_, -1 if to_start else first, fields)
+            lambda_ = self._undo(self._seeded(given), -1 if to_start else first, fields)
+        at_start = [] if lambda_ is None else [2 * lambda_[:, : 2**self.num_qubits]]
         gradients = [
-            self._gradient(source, fields["sums"]) if want else None
+            self._gradient(source, sums) if want else None
             for source, want in enumerate(wanted[:2])
         ]
-        if len(wanted) > 2:
-            gradients.append(2 * lambda_[:, : 2**self.num_qubits] if to_start else None)
-        return tuple(gradients)
+        return (*gradients, *(at_start if to_start else [None] * len(wanted[2:])))
 
     def _seeded(self, cotangent: Tensor) -> Tensor:
         lambda_ = self._complex(self.batch, 2**self.bits)
@@ -128,6 +120,7 @@ class Run:
 
     def _undo(self, lambda_: Tensor, first: int, fields: dict[str, Any]) -> Tensor:
         """Lambda before all stages with groups from `first` on; the sums are left in the fields."""
+        assert self.psi is not None
         psi = self.psi.clone()  # which a second pass will want
         for number, stage in reversed(list(enumerate(self.stages))):
             if stage.groups <= first:
@@ -146,9 +139,7 @@ class Run:
         if size:
             threads = self._threads(self.batch)
             launch = Launch(size, 1, threads, 8 * threads)
-            self._launch(
-                "gradients", launch, stage=source, sums=sums, gradients=tuple(addresses)
-            )
+            self._launch("gradients", launch, stage=source, sums=sums, gradients=tuple(addresses))
         return gradient
 
     def reference(self, *tensors: Tensor) -> Tensor:
