@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import Case
-from benchmarks.works import conversion, forward, hamiltonian, step, structure
+from benchmarks.works import (
+    candidates,
+    conversion,
+    forward,
+    hamiltonian,
+    noise,
+    noise_gradient,
+    step,
+    structure,
+)
 
 
 @dataclass(frozen=True)
@@ -73,5 +82,16 @@ WORKS = {
             Contender("Efficient QML, a new structure every step", "ours.structure_new"),
         ),
     ),
+    "noise": Work(
+        noise.CASES,
+        (
+            Contender("Efficient QML", "ours.noise"),
+            Contender("Qiskit Aer", "peers.aer_noise", environment="main"),
+        ),
+    ),
+    "noise_gradient": Work(
+        noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
+    ),
+    "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
     "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
 }

@@ -1,13 +1,17 @@
-"""qsim: a statevector simulator for training circuits, on PyTorch tensors."""
+"""qsim: a simulator for training circuits, pure or noisy, on PyTorch tensors."""
 
 from qsim.circuit import Circuit, Operation, Register
+from qsim.dynamic.ensemble import Ensemble
+from qsim.dynamic.instructions import Control, Measure
 from qsim.errors import UsageError
 from qsim.execute import (
     counts,
     covariance,
+    density_matrix,
     entropy,
     expval,
     fidelity,
+    outcome_probabilities,
     probabilities,
     purity,
     reduced_density_matrix,
@@ -21,17 +25,27 @@ from qsim.gradients.jacobians import finite_differences, jacobian, parameter_shi
 from qsim.gradients.metric import metric_tensor
 from qsim.gradients.natural import QuantumNaturalGradient
 from qsim.gradients.second import hessian, hessian_vector_product
+from qsim.instructions import Instruction
 from qsim.library import qft, random_circuit, state_preparation
+from qsim.noise import channels
+from qsim.noise.channels import Channel
+from qsim.noise.model import NoiseModel
 from qsim.observables import PauliString, PauliSum
 from qsim.parameters import Expression, Input, Parameter, Symbol, Weight
 from qsim.results import State
 
 __all__ = [
     "GATES",
+    "Channel",
     "Circuit",
+    "Control",
+    "Ensemble",
     "Expression",
     "Gate",
     "Input",
+    "Instruction",
+    "Measure",
+    "NoiseModel",
     "Operation",
     "Parameter",
     "PauliString",
@@ -42,8 +56,10 @@ __all__ = [
     "Symbol",
     "UsageError",
     "Weight",
+    "channels",
     "counts",
     "covariance",
+    "density_matrix",
     "entropy",
     "expval",
     "fidelity",
@@ -52,6 +68,7 @@ __all__ = [
     "hessian_vector_product",
     "jacobian",
     "metric_tensor",
+    "outcome_probabilities",
     "parameter_shift",
     "probabilities",
     "purity",

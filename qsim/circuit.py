@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from qsim.building import Building
 from qsim.conversions import Conversions
+from qsim.deriving import Deriving
+from qsim.dynamic.building import DynamicBuilding
 from qsim.errors import UsageError
-from qsim.gates import ALIASES, GATES, Gate, controlled, fill, find_gate
+from qsim.gates import ALIASES, GATES, Gate, find_gate
 from qsim.instructions import Instruction
+from qsim.operations import Operation, Register
 from qsim.parameters import (
     Angle,
-    Atom,
     Expression,
     Input,
     Symbol,
     Weight,
     as_angle,
-    check_names,
     names_of,
-    substitute,
     symbols_of,
     whole,
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weight"]
 
@@ -37,43 +36,7 @@ __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weig
 Kept = TypeVar("Kept")
 
 
-Acting = TypeVar("Acting", bound=Gate | Instruction, covariant=True)
-
-
-class Operation(NamedTuple, Generic[Acting]):
-    """A gate, or what else happens, on qubits with its angles."""
-
-    gate: Acting
-    qubits: tuple[int, ...]
-    params: tuple[Angle, ...]
-
-    def __str__(self) -> str:
-        angles = ", ".join(f"{p:.4g}" if isinstance(p, float) else str(p) for p in self.params)
-        return (
-            f"{self.gate.name}{f'({angles})' if angles else ''} {','.join(map(str, self.qubits))}"
-        )
-
-
-@dataclass(frozen=True)
-class Register(Sequence[int]):
-    """Qubits of a circuit under a name: a sequence of their numbers, which slices give lists of."""
-
-    name: str
-    qubits: tuple[int, ...]
-
-    @overload
-    def __getitem__(self, position: int) -> int: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[int]: ...
-    def __getitem__(self, position: int | slice) -> int | list[int]:
-        found = self.qubits[position]
-        return list(found) if isinstance(found, tuple) else found
-
-    def __len__(self) -> int:
-        return len(self.qubits)
-
-
-class Circuit(Building, Conversions):
+class Circuit(Building, DynamicBuilding, Deriving, Conversions):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
@@ -83,6 +46,8 @@ class Circuit(Building, Conversions):
         num_qubits: number of qubits; qubit 0 is the least significant bit of a basis state.
         num_weights: length of the weights tensor; by default the highest Weight index + 1.
         num_inputs: number of input features; by default the highest Input index + 1.
+        num_clbits: number of classical bits; by default the highest one in use + 1. They are 0
+            until something is measured into them.
 
     Example:
         >>> Circuit(2).h([0, 1]).cx(0, 1).ry(Weight(0), 1)
@@ -94,18 +59,24 @@ class Circuit(Building, Conversions):
         def __getattr__(self, name: str) -> Callable[..., Circuit]: ...
 
     def __init__(
-        self, num_qubits: int, num_weights: int | None = None, num_inputs: int | None = None
+        self,
+        num_qubits: int,
+        num_weights: int | None = None,
+        num_inputs: int | None = None,
+        num_clbits: int | None = None,
     ) -> None:
         self.num_qubits = whole(num_qubits) or 0
         if self.num_qubits < 1:
             raise UsageError(f"a circuit has one qubit or more, not {num_qubits!r}")
-        for size in (num_weights, num_inputs):
+        for size in (num_weights, num_inputs, num_clbits):
             if size is not None and (whole(size) is None or size < 0):
-                raise UsageError(f"a number of weights or inputs is 0 or more, not {size!r}")
+                raise UsageError(
+                    f"a number of weights, inputs or classical bits is 0 or more, not {size!r}"
+                )
         self._operations: list[Operation[Gate | Instruction]] = []
         self._instructions = 0
-        self._declared = {"weight": num_weights, "input": num_inputs}
-        self._used = {"weight": 0, "input": 0}
+        self._declared = {"weight": num_weights, "input": num_inputs, "clbit": num_clbits}
+        self._used = dict.fromkeys(self._declared, 0)
         self._expressions: dict[Expression, None] = {}
         self._names: set[str] = set()
         self._registers: dict[str, Register] = {}
@@ -146,13 +117,17 @@ class Circuit(Building, Conversions):
     def num_inputs(self) -> int:
         return self._size("input")
 
+    @property
+    def num_clbits(self) -> int:
+        return self._size("clbit")
+
     def _size(self, source: str) -> int:
         declared = self._declared[source]
         return self._used[source] if declared is None else declared
 
     @property
     def declared(self) -> dict[str, int]:
-        """The sizes that were declared, as arguments of a circuit: num_weights, num_inputs."""
+        """The sizes that were declared, as arguments of a circuit, such as num_weights."""
         return {f"num_{k}s": size for k, size in self._declared.items() if size is not None}
 
     @property
@@ -234,12 +209,23 @@ class Circuit(Building, Conversions):
                     self._used[angle.source] = angle.index + 1
             elif type(angle) is Expression:
                 self._use(angle)
+        if isinstance(gate, Instruction):
+            self._admit(gate)
         self._operations.append(Operation(gate, where, angles))
-        self._instructions += isinstance(gate, Instruction)
         self._program = None
         if self._kept:
             self._kept = {}
         return self
+
+    def _admit(self, instruction: Instruction) -> None:
+        """Take the classical bits of an instruction, and what its bodies read, into account."""
+        for bit in instruction.clbits:
+            self._check_declared("clbit", bit, instruction.name)
+        used = [bit + 1 for bit in instruction.clbits]
+        self._used["clbit"] = max([self._used["clbit"], *used])
+        for body in instruction.bodies:
+            self._take_symbols(body, f"the body of {instruction.name}")
+        self._instructions += 1
 
     def _check_qubits(self, gate: Gate | Instruction, qubits: Any) -> tuple[int, ...]:
         given = tuple(qubits)
@@ -290,12 +276,18 @@ class Circuit(Building, Conversions):
 
     # --- Circuits from circuits -------------------------------------------------------------------
 
-    def compose(self, other: Circuit, qubits: int | Iterable[int] | None = None) -> Circuit:
+    def compose(
+        self,
+        other: Circuit,
+        qubits: int | Iterable[int] | None = None,
+        clbits: Iterable[int] | None = None,
+    ) -> Circuit:
         """Append the gates of a circuit that reads the same weights and inputs; returns self.
 
         Args:
             other: the circuit to append.
             qubits: where its qubits 0, 1, ... go; by default onto the same numbers.
+            clbits: where its classical bits go, likewise.
 
         Raises:
             UsageError: if it does not fit, on its qubits or in its weights and inputs.
@@ -309,11 +301,9 @@ class Circuit(Building, Conversions):
             )
         if where is not None:
             self._check_places(other, where)
-        for source, used in other._used.items():
-            self._check_declared(source, used - 1, "the other circuit")
-            self._used[source] = max(self._used[source], used)
-        self._expressions.update(other._expressions)
-        self._names |= other._names
+        if clbits is not None:
+            other = other._on_clbits(tuple(clbits))
+        self._take_symbols(other, "the other circuit")
         self._instructions += other._instructions
         if where is None:
             self._operations.extend(other.operations)
@@ -324,6 +314,14 @@ class Circuit(Building, Conversions):
             )
         self._changed()
         return self
+
+    def _take_symbols(self, other: Circuit, user: str) -> None:
+        """Let the circuit read what another one reads."""
+        for source, used in other._used.items():
+            self._check_declared(source, used - 1, user)
+            self._used[source] = max(self._used[source], used)
+        self._expressions.update(other._expressions)
+        self._names |= other._names
 
     def _are_places(self, where: tuple[Any, ...]) -> bool:
         right = [whole(q) is not None and 0 <= q < self.num_qubits for q in where]
@@ -336,95 +334,30 @@ class Circuit(Building, Conversions):
                 f"0 to {self.num_qubits - 1}, not {where}"
             )
 
+    def _on_clbits(self, where: tuple[Any, ...]) -> Circuit:
+        """The circuit with classical bit `where[k]` for bit k."""
+        right = [whole(bit) is not None and bit >= 0 for bit in where]
+        if len(where) != self.num_clbits or not all(right) or len(set(where)) != len(where):
+            raise UsageError(
+                f"a circuit of {self.num_clbits} classical bits goes onto as many different ones, "
+                f"not {where}"
+            )
+        moved = Circuit(self.num_qubits)
+        for gate, qubits, params in self._operations:
+            acting = gate.with_clbits(where) if isinstance(gate, Instruction) else gate
+            moved.append(acting, qubits, params)
+        return moved
+
     def copy(self) -> Circuit:
         """A circuit of its own with the same gates."""
         return self._empty().compose(self)
 
     __copy__ = copy
 
-    def inverse(self) -> Circuit:
-        """The circuit that undoes this one, which has gates alone."""
-        undone = self._empty()
-        for gate, qubits, params in reversed(self.gates):
-            for step, where, angles in gate.undone:
-                undone.append(step, [qubits[q] for q in where], fill(angles, params))
-        return undone
-
-    def control(self, count: int = 1, ctrl_state: int | str | None = None) -> Circuit:
-        """This circuit, which has gates alone, under controls, with its global phase.
-
-        The controls are the first `count` qubits of the result; qubit q of this circuit becomes
-        qubit q + count, as for gates. `ctrl_state` as for `controlled`.
-        """
-        if not whole(count) or count < 1:
-            raise UsageError(f"a controlled circuit has one control or more, not {count!r}")
-        result = self._empty(self.num_qubits + count)
-        controls = range(count)
-        for gate, qubits, params in self.gates:
-            where = [q + count for q in qubits]
-            if gate.name == "barrier":
-                result.append(gate, where)
-            else:
-                result.append(controlled(gate, count, ctrl_state), [*controls, *where], params)
-        return result
-
-    def repeat(self, times: int) -> Circuit:
-        """This circuit `times` times in a row, 0 or more."""
-        count = whole(times)
-        if count is None or count < 0:
-            raise UsageError(f"a circuit is repeated 0 times or more, not {times!r}")
-        result = self._empty()
-        result.compose(self)
-        result._operations *= count
-        result._instructions *= count
-        return result
-
-    def power(self, exponent: int) -> Circuit:
-        """This circuit to a whole power: repeated, and inverted if it is negative."""
-        count = whole(exponent)
-        if count is None:
-            raise UsageError(
-                f"the power of a circuit is a whole number, not {exponent!r}: "
-                "for roots take the matrix of the circuit to that power as a unitary"
-            )
-        return self.repeat(count) if count >= 0 else self.inverse().repeat(-count)
-
     def _empty(self, num_qubits: int | None = None) -> Circuit:
-        empty = Circuit(
-            num_qubits or self.num_qubits, self._declared["weight"], self._declared["input"]
-        )
+        empty = Circuit(num_qubits or self.num_qubits, *self._declared.values())
         empty._registers = dict(self._registers) if num_qubits is None else {}
         return empty
-
-    # --- Values -----------------------------------------------------------------------------------
-
-    def bind(self, weights: Tensor | None = None, inputs: Tensor | None = None) -> Circuit:
-        """A copy with weights [num_weights], inputs [num_inputs] or both replaced by numbers."""
-        values = {
-            source: _numbers(source, tensor, self._size(source))
-            for source, tensor in (("weight", weights), ("input", inputs))
-            if tensor is not None
-        }
-
-        def number(atom: Atom) -> float | None:
-            known = isinstance(atom, Symbol) and atom.source in values
-            return values[atom.source][atom.index] if known else None  # type: ignore[union-attr]
-
-        kept = {k: None if k in values else size for k, size in self._declared.items()}
-        return self._rewritten(Circuit(self.num_qubits, kept["weight"], kept["input"]), number)
-
-    def assign(self, values: Mapping[str, Any]) -> Circuit:
-        """A copy with named parameters replaced by numbers, tensors or other angles.
-
-        Args:
-            values: by name; names that are left out stay parameters.
-
-        Raises:
-            UsageError: for a name that the circuit does not have, or a value that is no angle.
-        """
-        check_names(self, values)
-        angles = {name: as_angle(v, f"parameter {name}") for name, v in values.items()}
-        return self._rewritten(self._empty(), lambda atom: angles.get(getattr(atom, "name", "")))
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What `make` made under this key, until a gate is added."""
@@ -433,34 +366,24 @@ class Circuit(Building, Conversions):
         found: Kept = self._kept[key]
         return found
 
-    def replaced(self, symbols: Mapping[Angle, Angle]) -> Circuit:
-        """A copy in which these angles stand for the others, with weights and inputs for them."""
-        result = Circuit(self.num_qubits)
-        for gate, qubits, params in self._operations:
-            result.append(gate, qubits, [symbols.get(p, p) for p in params])
-        for source in ("weight", "input"):
-            result._declared[source] = max(self._size(source), result._used[source])
-        return result
-
-    def _rewritten(self, empty: Circuit, lookup: Callable[[Atom], Any]) -> Circuit:
-        for gate, qubits, params in self._operations:
-            empty.append(gate, qubits, [substitute(p, lookup) for p in params])
-        return empty
-
     # --- Looking at it ----------------------------------------------------------------------------
 
     def count_ops(self) -> dict[str, int]:
-        """How often each gate occurs, most frequent first."""
+        """How often each gate occurs, most frequent first; bodies are not counted."""
         return dict(Counter(op.gate.name for op in self._operations).most_common())
 
     def depth(self) -> int:
-        """Length of the longest chain of gates that share qubits; barriers are no gates."""
-        level = [0] * self.num_qubits
+        """Length of the longest chain of operations that share qubits or classical bits.
+
+        Barriers are no gates; what has bodies counts once.
+        """
+        level: dict[int, int] = dict.fromkeys(range(self.num_qubits), 0)
         for gate, qubits, _ in self._operations:
-            reached = max(level[q] for q in qubits) + (gate.name != "barrier")
-            for q in qubits:
-                level[q] = reached
-        return max(level)
+            bits = gate.clbits if isinstance(gate, Instruction) else ()
+            places = [*qubits, *[-1 - bit for bit in bits]]
+            reached = max(level.get(q, 0) for q in places) + (gate.name != "barrier")
+            level.update(dict.fromkeys(places, reached))
+        return max(level.values())
 
     def draw(self, output: str = "text", **options: Any) -> Any:
         """A drawing by Qiskit's drawer: "text", or "mpl" for a matplotlib figure.
@@ -486,6 +409,7 @@ class Circuit(Building, Conversions):
             and self.num_qubits == other.num_qubits
             and self.num_weights == other.num_weights
             and self.num_inputs == other.num_inputs
+            and self.num_clbits == other.num_clbits
             and self._operations == other._operations
         )
 
@@ -499,22 +423,12 @@ class Circuit(Building, Conversions):
             (self.num_qubits, "qubit"),
             (self.num_weights, "weight"),
             (self.num_inputs, "input"),
+            *([(self.num_clbits, "classical bit")] if self.num_clbits else []),
         ]
         sizes = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
         shown = "; ".join(map(str, self._operations[:12]))
         more = len(self._operations) - 12
         return f"Circuit({sizes}: {shown}{f'; ... {more} more' if more > 0 else ''})"
-
-
-def _numbers(source: str, tensor: Tensor, size: int) -> list[float]:
-    if not hasattr(tensor, "dim"):
-        raise UsageError(f"binding takes {source}s as a tensor, not {tensor!r}")
-    if tensor.dim() != 1 or len(tensor) != size:
-        raise UsageError(
-            f"binding takes {source}s of shape [{size}], not {list(tensor.shape)}: "
-            "bind one sample at a time"
-        )
-    return [float(value) for value in tensor.detach().cpu().tolist()]
 
 
 def _method(gate: Gate) -> Callable[..., Circuit]:

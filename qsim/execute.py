@@ -10,14 +10,17 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.clifford import Stabilizers, run_clifford
+from qsim.dynamic import execute as dynamic
+from qsim.dynamic.ensemble import Ensemble, counted
+from qsim.dynamic.plan import is_dynamic
 from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
-from qsim.observables import Observables, check_observables
+from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator
+from qsim.sampling import Generator, measure
 
 
 @untraced
@@ -44,7 +47,9 @@ def expval(
         generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
         gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
             `qsim.gradients.rules`; with shots any but "adjoint".
-        options: values, initial_state, engine, dtype; see `qsim.prepare.Options`.
+        options: values, initial_state, engine, dtype, noise, method; see `qsim.prepare.Options`.
+            With noise, a string's value is what a device would estimate: its qubits are turned to
+            Z and read with their readout errors.
 
     Returns:
         real [batch, observables], or [observables] if nothing has a batch dimension;
@@ -56,15 +61,21 @@ def expval(
             states beyond the memory, an unknown engine, observables of another size, wrong shots
             or generators, or a gradient that cannot be had.
     """
+    rule = find_rule(gradient)
     if options.get("engine") == "stim":
-        if find_rule(gradient) is not None:
+        if rule is not None:
             raise UsageError("engine='stim' has no gradients: leave out gradient=...")
         stabilizers = run_clifford(circuit, weights, inputs, options)
         return stabilizers.expval(observables, shots=shots, generator=generator)
+    if is_dynamic(circuit):
+        if rule is not None:
+            raise UsageError("a circuit with measurements has the gradient 'adjoint' only")
+        if shots is None:
+            return dynamic.ensemble(circuit, weights, inputs, options).expval(observables)
+        return dynamic.estimated(circuit, observables, weights, inputs, shots, generator, options)
     measured = check_observables(observables, circuit.num_qubits)
     call = prepare(circuit, weights, inputs, **options)
     strings = layout(measured).strings
-    rule = find_rule(gradient)
     if shots is None and rule is None:
         values = call.expval(strings)
     else:
@@ -79,11 +90,12 @@ def run(
     weights: Tensor | None = None,
     inputs: Tensor | None = None,
     **options: Unpack[Options],
-) -> State | Stabilizers:
-    """Run the circuit once, to ask the state for several results.
+) -> State | Ensemble | Stabilizers:
+    """Run the circuit once, to ask for several results.
 
-    Arguments and errors as for `expval`. With engine="stim" the result is Stabilizers, which have
-    expval, samples and counts.
+    Arguments and errors as for `expval`. A circuit with measurements, resets or classical control
+    gives an Ensemble: the states of all its branches. With engine="stim" the result is Stabilizers,
+    which have expval, samples and counts.
 
     Example:
         >>> state = run(Circuit(2).h(0).cx(0, 1))
@@ -92,6 +104,8 @@ def run(
     """
     if options.get("engine") == "stim":
         return run_clifford(circuit, weights, inputs, options)
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options)
     call = prepare(circuit, weights, inputs, **options)
     psi = call.state()
     return State(psi if call.batched else psi[0])
@@ -100,12 +114,22 @@ def run(
 def _pure(
     circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
 ) -> State:
-    """The state, where results need its amplitudes."""
-    found = run(circuit, weights, inputs, **options)
+    """The state, where results need a pure one."""
+    found = _not_stim(circuit, weights, inputs, options)
     if not isinstance(found, State):
         raise UsageError(
-            "engine='stim' keeps no amplitudes: take expval, samples or counts, or another engine"
+            "a circuit with measurements or resets ends in no pure state: take expval, "
+            "probabilities, reduced_density_matrix, or the states of run(circuit)"
         )
+    return found
+
+
+def _not_stim(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State | Ensemble:
+    _refuse_stim(options)
+    found = run(circuit, weights, inputs, **options)
+    assert not isinstance(found, Stabilizers)
     return found
 
 
@@ -152,8 +176,50 @@ def probabilities(
     qubits: Iterable[int] | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Probabilities of basis states, of all or some qubits: see `State.probabilities`."""
-    return _pure(circuit, weights, inputs, options).probabilities(qubits)
+    """Probabilities of what is read from all or some qubits: see `State.probabilities`.
+
+    With `noise`, of what is read with its readout errors.
+    """
+    _refuse_stim(options)
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options).probabilities(qubits)
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.probabilities(_qubits(circuit, qubits))
+    return found if call.batched else found[0]
+
+
+def density_matrix(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Density matrices after the circuit, with its channels and `noise` but not read out.
+
+    Arguments and errors as for `expval`.
+
+    Returns:
+        complex [batch, 2**n, 2**n], or [2**n, 2**n] without a batch dimension; differentiable.
+    """
+    _refuse_stim(options)
+    if is_dynamic(circuit):
+        every = range(circuit.num_qubits)
+        return dynamic.ensemble(circuit, weights, inputs, options).reduced_density_matrix(every)
+    call = prepare(circuit, weights, inputs, **options)
+    found = call.density_matrix()
+    return found if call.batched else found[0]
+
+
+def _qubits(circuit: Circuit, qubits: Iterable[int] | None) -> tuple[int, ...]:
+    every = range(circuit.num_qubits)
+    return tuple(every) if qubits is None else check_qubits(qubits, circuit.num_qubits)
+
+
+def _refuse_stim(options: Options) -> None:
+    if options.get("engine") == "stim":
+        raise UsageError(
+            "engine='stim' keeps no amplitudes: take expval, samples or counts, or another engine"
+        )
 
 
 @torch.no_grad()
@@ -167,9 +233,20 @@ def samples(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`."""
-    found = run(circuit, weights, inputs, **options)
-    return found.samples(shots, qubits, generator=generator)
+    """Basis states as they are measured, int64 [batch, shots]: see `State.samples`.
+
+    Of a circuit with measurements, what its classical bits hold at the end; bits that nothing was
+    measured into are 0.
+    """
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.samples(shots, qubits, generator=generator)
+    if is_dynamic(circuit):
+        _refuse_qubits(qubits)
+        return dynamic.samples(circuit, shots, weights, inputs, generator, options)
+    call = prepare(circuit, weights, inputs, **options)
+    found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
+    return found if call.batched else found[0]
 
 
 @torch.no_grad()
@@ -183,9 +260,44 @@ def counts(
     generator: Generator = None,
     **options: Unpack[Options],
 ) -> dict[str, int] | list[dict[str, int]]:
-    """How often each bitstring is measured: see `State.counts`."""
-    found = run(circuit, weights, inputs, **options)
-    return found.counts(shots, qubits, generator=generator)
+    """How often each bitstring is measured: see `State.counts`.
+
+    Of a circuit with measurements, bitstrings of its classical bits, of which bit 0 is rightmost.
+    """
+    if options.get("engine") == "stim":
+        stabilizers = run_clifford(circuit, weights, inputs, options)
+        return stabilizers.counts(shots, qubits, generator=generator)
+    where = None if is_dynamic(circuit) and qubits is None else _qubits(circuit, qubits)
+    drawn = samples(circuit, shots, weights, inputs, qubits=where, generator=generator, **options)
+    return counted(drawn, circuit.num_clbits if where is None else len(where))
+
+
+def outcome_probabilities(
+    circuit: Circuit,
+    weights: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    clbits: Iterable[int] | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Probabilities of what classical bits hold at the end: real [batch, 2**num_clbits].
+
+    Exact and differentiable: see `Ensemble.outcome_probabilities`; other arguments as for `expval`.
+
+    Example:
+        >>> flipped = Circuit(1).h(0).measure(0).if_test((0, 1), Circuit(1).x(0)).measure(0, 1)
+        >>> [round(p, 3) for p in outcome_probabilities(flipped).tolist()]
+        [0.5, 0.5, 0.0, 0.0]
+    """
+    return dynamic.ensemble(circuit, weights, inputs, options).outcome_probabilities(clbits)
+
+
+def _refuse_qubits(qubits: Iterable[int] | None) -> None:
+    if qubits is not None:
+        raise UsageError(
+            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
+            "measure them into bits"
+        )
 
 
 def reduced_density_matrix(
@@ -196,7 +308,7 @@ def reduced_density_matrix(
     **options: Unpack[Options],
 ) -> Tensor:
     """Density matrices of some qubits: see `State.reduced_density_matrix`."""
-    return _pure(circuit, weights, inputs, options).reduced_density_matrix(qubits)
+    return _not_stim(circuit, weights, inputs, options).reduced_density_matrix(qubits)
 
 
 def purity(
@@ -207,7 +319,7 @@ def purity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Purity of some qubits, real [batch]: see `State.purity`."""
-    return _pure(circuit, weights, inputs, options).purity(qubits)
+    return _not_stim(circuit, weights, inputs, options).purity(qubits)
 
 
 def entropy(

@@ -202,7 +202,7 @@ def _diagonal(num_qubits: int, data: bytes) -> Gate:
         num_qubits,
         TrigMatrix(np.zeros((1, 0)), lambda: np.diag(values)[None]),
         inverse=lambda c: c.diagonal(values.conj()),
-        decomposition=(lambda c: _phases(c, np.angle(values))) if num_qubits > 1 else None,
+        decomposition=(lambda c: phase_rotations(c, np.angle(values))) if num_qubits > 1 else None,
         action=lambda psi: psi * torch.tensor(values, dtype=psi.dtype, device=psi.device),
         form="diagonal",
         recipe=(_diagonal, (num_qubits, data)),
@@ -214,7 +214,7 @@ def averaged_by_sign(values: np.ndarray) -> np.ndarray:
     return walsh_hadamard(torch.from_numpy(values)).numpy() / len(values)
 
 
-def _phases(circuit: Circuit, phases: np.ndarray) -> Circuit:
+def phase_rotations(circuit: Circuit, phases: np.ndarray) -> Circuit:
     """exp(i phases[b]) as rotations about strings of Z, CX between them in the order of Gray.
 
     (Bullock and Markov, arXiv:quant-ph/0303039.)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
@@ -12,10 +14,15 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, select_engine
+from qsim.engines import Engine, select_engine, warn_reference
+from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.memory import IN_GRADIENT, check_states
+from qsim.memory import IN_GRADIENT, check_bytes, check_states
+from qsim.noise import exact
+from qsim.noise.exact import ExactEngine
+from qsim.noise.model import NoiseModel
+from qsim.sampling import Generator, estimate, estimate_from
 from qsim.strings import Strings
 
 if TYPE_CHECKING:
@@ -35,12 +42,16 @@ class Options(TypedDict, total=False):
         engine: "auto", "cpu" or "reference"; or "stim" for Clifford circuits, for the results
             that `qsim.clifford.Stabilizers` has.
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
+        noise: a NoiseModel; channels of the circuit itself count without one.
+        method: how noise is simulated: "auto" or "exact".
     """
 
     values: Values | None
     initial_state: Tensor | State | None
     engine: str
     dtype: torch.dtype | None
+    noise: NoiseModel | None
+    method: str
 
 
 @dataclass(frozen=True)
@@ -80,9 +91,66 @@ class Call:
         """Expectation values, real [batch, strings]."""
         return self._run(transforms.Task(self.engine, self.circuit, strings))
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the final states are density matrices."""
+        return isinstance(self.engine, ExactEngine)
+
     def state(self) -> Tensor:
-        """Final states, complex [batch, 2**n]."""
+        """Final states, complex [batch, 2**n].
+
+        Raises:
+            UsageError: if noise leaves no pure state.
+        """
+        if self.noisy:
+            raise UsageError(
+                "noise leaves no pure state, which this needs: take qsim.density_matrix, expval, "
+                "probabilities, samples or counts"
+            )
         return self._run(transforms.Task(self.engine, self.circuit, None))
+
+    def density_matrix(self) -> Tensor:
+        """Final density matrices, complex [batch, 2**n, 2**n].
+
+        Raises:
+            UsageError: if they do not fit into memory.
+        """
+        n = self.circuit.num_qubits
+        size = 2 * self.dtype.itemsize * self.batch * 4**n
+        check_bytes(size, f"the density matrix of {n} qubits, {self.batch} samples,")
+        if self.noisy:
+            return self._run(transforms.Task(self.engine, self.circuit, None))
+        psi = self.state()
+        return psi.unsqueeze(2) * psi.conj().unsqueeze(1)
+
+    def probabilities(self, qubits: tuple[int, ...]) -> Tensor:
+        """Probabilities of what is read from these qubits, real [batch, 2**k]."""
+        from qsim.results import State
+
+        if self.noisy:
+            return self._read("Z" * len(qubits), qubits)
+        return State(self.state()).probabilities(qubits)
+
+    def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
+        """Expectation values from shots, real [batch, strings]."""
+        if not self.noisy:
+            return estimate(strings, self.state(), shots, generator)
+        letters = reduce(or_, (s.x_mask | s.z_mask for s in strings), 0) or 1
+        used = tuple([q for q in range(self.circuit.num_qubits) if letters >> q & 1])
+        self._check_reading(used)
+        small = exact.restricted(strings, used) if strings else strings
+        read = ((k, self._read(s.basis, used)) for k, s in enumerate(small.settings))
+        like = self.weights.new_empty(self.batch, 2 ** len(used))
+        return estimate_from(small, read, like, shots, generator)
+
+    def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
+        self._check_reading(qubits)
+        strings = exact.letters_on(basis, qubits, self.circuit.num_qubits)
+        return exact.distribution(self.expval(strings))
+
+    def _check_reading(self, qubits: tuple[int, ...]) -> None:
+        size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
+        check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -100,12 +168,18 @@ def prepare(
     initial_state: Tensor | State | None = None,
     engine: str = "auto",
     dtype: torch.dtype | None = None,
+    noise: NoiseModel | None = None,
+    method: str = "auto",
+    gates_alone: bool = False,
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
 
+    With `gates_alone`, the engine is for gates: the caller runs all else, and noise.
+
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
-            initial state that is not normalized, states beyond the memory, an unknown engine.
+            initial state that is not normalized, states beyond the memory, an unknown engine or
+            method, or noise that does not fit the circuit.
     """
     given = {"weights": weights, "inputs": inputs}
     sizes = {"weights": circuit.num_weights, "inputs": circuit.num_inputs}
@@ -121,6 +195,8 @@ def prepare(
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
     real, device = _common({**everything, **extra}, dtype, engine)
     chosen = select_engine(engine, device.type)
+    if device.type == "cuda" and not gates_alone and not (noise is None and circuit.is_unitary):
+        chosen = _without_gpu(chosen, engine)
     ready = {
         name: tensors[name].to(real)
         if name in tensors
@@ -134,7 +210,7 @@ def prepare(
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     call = Call(
         circuit=plain,
-        engine=chosen,
+        engine=chosen if gates_alone else _with_noise(chosen, circuit, noise, method),
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,
@@ -146,6 +222,31 @@ def prepare(
     if device.type == "cpu" and not transforms.active():
         check_values(tensors, initial)
     return call
+
+
+def _without_gpu(engine: Engine, name: str) -> Engine:
+    """The engine in plain torch instead of the cuda engine, unless that was asked for."""
+    if name == "cuda":
+        raise UsageError(
+            "the cuda engine runs gates alone, without noise: use engine='reference', or tensors "
+            "on the cpu"
+        )
+    if not isinstance(engine, ReferenceEngine):
+        warn_reference("the cuda engine runs gates alone, without noise")
+    return engine.reference()
+
+
+def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str) -> Engine:
+    """The engine, or the one for noise that runs in the same way."""
+    exact.check_method(method)
+    if noise is None and circuit.is_unitary:
+        return engine
+    if noise is not None:
+        if not isinstance(noise, NoiseModel):
+            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
+        noise.check(circuit)
+    exact.check_operations(circuit)
+    return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:

@@ -26,7 +26,7 @@ from qsim.observables import (
 )
 from qsim.paulis import apply_sum
 from qsim.prepare import Call
-from qsim.sampling import Generator, check_generator, check_shots, count, draw, estimate, uniforms
+from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
 from qsim.strings import Strings
 
 
@@ -211,7 +211,7 @@ class State:
         if qubits is None:
             return self._shaped(found)
         where = check_qubits(qubits, self.num_qubits)
-        return self._shaped(_split(found, where).sum(2))
+        return self._shaped(split(found, where).sum(2))
 
     @torch.no_grad()
     def samples(
@@ -228,11 +228,8 @@ class State:
         Raises:
             UsageError: for wrong shots, qubits or generators.
         """
-        number = check_shots(shots, len(self._rows))
-        check_generator(generator, len(self._rows))
         found = self.probabilities(qubits)
-        rows = found.reshape(len(self._rows), -1)
-        return self._shaped(draw(rows, uniforms(len(rows), (number,), generator)))
+        return self._shaped(measure(found.reshape(len(self._rows), -1), shots, generator))
 
     def counts(
         self, shots: int, qubits: Iterable[int] | None = None, *, generator: Generator = None
@@ -262,7 +259,7 @@ class State:
         where = check_qubits(qubits, self.num_qubits)
         size = self.amplitudes.itemsize * len(self._rows) * 4 ** len(where)
         check_bytes(size, f"the density matrix of {len(where)} qubits")
-        return self._shaped(_gram(_split(self._rows, where)))
+        return self._shaped(gram(split(self._rows, where)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:
         """Tr rho^2 of some qubits, 1 if they are not entangled with the others: real [batch]."""
@@ -307,8 +304,8 @@ class State:
     def _smaller(self, qubits: Iterable[int]) -> Tensor:
         """The density matrix of the qubits or of the others: the spectra are the same."""
         where = check_qubits(qubits, self.num_qubits)
-        parts = _split(self._rows, where)
-        return _gram(parts if parts.shape[1] <= parts.shape[2] else parts.transpose(1, 2))
+        parts = split(self._rows, where)
+        return gram(parts if parts.shape[1] <= parts.shape[2] else parts.transpose(1, 2))
 
     def __repr__(self) -> str:
         shape, dtype = list(self.amplitudes.shape), self.amplitudes.dtype
@@ -322,7 +319,7 @@ def _expectations(strings: Strings, psi: Tensor) -> Tensor:
     return Call(circuit, engine, nothing, nothing, psi, len(psi), batched=True).expval(strings)
 
 
-def _split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
+def split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
     """[batch, 2**n] -> [batch, 2**k of the qubits, 2**(n - k) of the others]."""
     n = rows.shape[1].bit_length() - 1
     axes = [n - q for q in reversed(qubits)]
@@ -331,7 +328,8 @@ def _split(rows: Tensor, qubits: tuple[int, ...]) -> Tensor:
     return ordered.reshape(len(rows), 2 ** len(qubits), -1)
 
 
-def _gram(parts: Tensor) -> Tensor:
+def gram(parts: Tensor) -> Tensor:
+    """Density matrices [batch, 2**k, 2**k] of the qubits that were split off."""
     return parts @ parts.mH
 
 

@@ -84,6 +84,17 @@ def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def measure(probabilities: Tensor, shots: Any, generator: Generator) -> Tensor:
+    """Basis states, int64 [rows, shots], from probabilities [rows, 2**k].
+
+    Raises:
+        UsageError: for wrong shots or generators.
+    """
+    number = check_shots(shots, len(probabilities))
+    check_generator(generator, len(probabilities))
+    return draw(probabilities, uniforms(len(probabilities), (number,), generator))
+
+
 def count(drawn: Tensor, num_bits: int) -> dict[str, int]:
     """How often each bitstring occurs in basis states [shots], most frequent first."""
     values, numbers = drawn.unique(return_counts=True)
@@ -96,12 +107,37 @@ def estimate(strings: Strings, psi: Tensor, shots: int, generator: Generator) ->
 
     Strings that commute qubit by qubit are measured together; each such set gets all the shots.
     """
-    settings, rows = strings.settings, len(psi)
-    found = torch.ones(rows, len(strings), dtype=psi.real.dtype, device=psi.device)
+    return estimate_from(strings, in_settings(strings, psi), psi.real, shots, generator)
+
+
+def in_settings(strings: Strings, psi: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """What `estimate_from` takes as `measured`, of states [rows, 2**n]."""
+    bases = [setting.basis for setting in strings.settings]
+    for k, state in _in_bases(psi, bases, list(range(len(bases)))):
+        yield k, state.real**2 + state.imag**2
+
+
+def estimate_from(
+    strings: Strings,
+    measured: Iterator[tuple[int, Tensor]],
+    like: Tensor,
+    shots: int,
+    generator: Generator,
+) -> Tensor:
+    """Expectation values from shots, real [rows, strings].
+
+    Args:
+        strings: what is measured.
+        measured: each of the strings' settings by its number, in some order, and in proportion to
+            probabilities what is read in its basis: real [rows, 2**n].
+        like: real [rows, 2**n], of the dtype and device of the result.
+        shots: number of readings in each basis.
+        generator: what they are drawn with.
+    """
+    settings, rows = strings.settings, len(like)
+    found = like.new_ones(rows, len(strings))
     numbers = uniforms(rows, (len(settings), shots), generator)
-    turned = _in_bases(psi, [s.basis for s in settings], list(range(len(settings))))
-    measured = ((k, state.real**2 + state.imag**2) for k, state in turned)
-    while chosen := list(islice(measured, max(1, _AT_ONCE // psi.numel()))):
+    while chosen := list(islice(measured, max(1, _AT_ONCE // like.numel()))):
         places = [k for k, _ in chosen]
         probabilities = torch.stack([row for _, row in chosen], 1).flatten(0, 1)
         drawn = draw(probabilities, numbers[:, places].flatten(0, 1)).unflatten(0, (rows, -1))

@@ -144,14 +144,23 @@ def load_circuit(path: str | Path) -> Circuit:
     where = Path(path)
     if where.suffix == ".qasm":
         return from_openqasm(where)
-    text = read_text(where)
+    return circuit_from_dict(load_json(where, CIRCUIT_FORMAT, CIRCUIT_VERSION))
+
+
+def load_json(path: Path, kind: str, version: int) -> Any:
+    """The value in a JSON file of a format.
+
+    Raises:
+        UsageError: if the file is missing, damaged, or of another format or a newer version.
+    """
+    text = read_text(path)
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise damaged(where, f"it is no JSON from line {line} on") from None
-    check_header(value, CIRCUIT_FORMAT, CIRCUIT_VERSION, repr(str(where)))
-    return circuit_from_dict(value)
+        raise damaged(path, f"it is no JSON from line {line} on") from None
+    check_header(value, kind, version, repr(str(path)))
+    return value
 
 
 # --- Gates: a family is what makes gates of any size ----------------------------------------------

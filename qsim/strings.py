@@ -89,8 +89,8 @@ class Strings(tuple["PauliString", ...]):
         Recursive largest first, a costlier heuristic for colouring graphs, was seen to save 2 % of
         them at most.
         """
-        x = _words([string.x_mask for string in self])
-        z = _words([string.z_mask for string in self])
+        masks = [*(string.x_mask for string in self), *(string.z_mask for string in self)]
+        x, z = np.split(_words(masks), 2, axis=1)
         supports = [string.x_mask | string.z_mask for string in self]
         bases = np.zeros((2, *x.shape), dtype=x.dtype)
         members: list[list[int]] = []

@@ -56,6 +56,9 @@ class Engine(Protocol):
     def states_held(self, circuit: Circuit, gradient: bool) -> int:
         """How many states each sample holds at most, in a run that wants a gradient or not."""
 
+    def reference(self) -> Engine:
+        """The engine in plain torch that gives the same results."""
+
 
 def select_engine(name: str, device_type: str) -> Engine:
     """The engine of that name; "auto" takes the fastest one for tensors on that type of device.
@@ -64,9 +67,7 @@ def select_engine(name: str, device_type: str) -> Engine:
         UsageError: for an unknown engine, or one that does not fit the device or this installation.
     """
     if name not in ("auto", "cpu", "cuda", "reference"):
-        raise UsageError(
-            f"there is no engine {name!r}: use auto, cpu, cuda, reference or stim"
-        )
+        raise UsageError(f"there is no engine {name!r}: use auto, cpu, cuda, reference or stim")
     if name in ("cpu", "cuda") and name != device_type:
         raise UsageError(
             f"the {name} engine takes tensors on a {name} device, not on {device_type}: "
@@ -76,7 +77,7 @@ def select_engine(name: str, device_type: str) -> Engine:
         return ReferenceEngine()
     missing = _missing(device_type)
     if missing and name == "auto":
-        _warn_reference(missing)
+        warn_reference(missing)
         return ReferenceEngine()
     if missing:
         raise UsageError(f"{missing}, or use engine='reference'")
@@ -100,7 +101,8 @@ def _cuda_engine() -> CudaEngine:
 
 
 @cache
-def _warn_reference(missing: str) -> None:
+def warn_reference(missing: str) -> None:
+    """Say once that the reference engine serves, and why."""
     warnings.warn(
         f"qsim runs on its reference engine, which is slow, because {missing}",
         stacklevel=_level_outside(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ _AT_A_GATE = 6  # states that one Pauli rotation, the costliest gate, and a grad
 
 class ReferenceEngine:
     """Applies one gate after another to states [batch, 2, ..., 2]; autograd differentiates it."""
+
+    def reference(self) -> ReferenceEngine:
+        return self
 
     def expval(
         self,
@@ -47,7 +50,7 @@ class ReferenceEngine:
             initial[0] = 1
         psi = initial.expand(batch, 2**n).reshape([batch, *[2] * n])
         for gate, qubits, params in circuit.gates:
-            angles = [_value(p, weights, inputs) for p in params]
+            angles = [value_of(p, weights, inputs) for p in params]
             psi = apply_gate(gate, angles, psi, qubits)
         return psi.reshape(batch, 2**n)
 
@@ -84,7 +87,7 @@ def rerun(
     return engine.expval(circuit, observables, weights, inputs, batch, initial)
 
 
-def _value(param: Angle, weights: Tensor, inputs: Tensor) -> float | Tensor:
+def value_of(param: Angle, weights: Tensor, inputs: Tensor) -> float | Tensor:
     """An angle: a number, a tensor [] if shared by the batch, else [batch]."""
     if isinstance(param, float):
         return param
@@ -97,11 +100,16 @@ def apply_gate(
     gate: Gate, angles: Sequence[float | Tensor], psi: Tensor, qubits: tuple[int, ...]
 ) -> Tensor:
     """Apply a gate to qubits of psi [batch, 2, ..., 2], whose axis 1 is the last qubit."""
+    return act(psi, qubits, lambda amplitudes: _acted(gate, angles, amplitudes))
+
+
+def act(psi: Tensor, qubits: tuple[int, ...], action: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `action` makes of amplitudes [batch, ..., 2**k], the first of k qubits lowest."""
     axes = [psi.dim() - 1 - q for q in reversed(qubits)]
     ends = list(range(psi.dim() - len(axes), psi.dim()))
     moved = psi.movedim(axes, ends)
     flat = moved.reshape(psi.shape[0], -1, 2 ** len(axes))
-    return _acted(gate, angles, flat).reshape(moved.shape).movedim(ends, axes)
+    return action(flat).reshape(moved.shape).movedim(ends, axes)
 
 
 def _acted(gate: Gate, angles: Sequence[float | Tensor], amplitudes: Tensor) -> Tensor:

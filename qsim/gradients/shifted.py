@@ -11,10 +11,11 @@ from torch import Tensor
 
 from qsim.circuit import Circuit, Symbol
 from qsim.errors import UsageError
+from qsim.gates import Gate
 from qsim.gradients import transforms
 from qsim.gradients.rules import Function, Rule
 from qsim.prepare import Call
-from qsim.sampling import Generator, check_generator, check_shots, estimate
+from qsim.sampling import Generator, check_generator, check_shots
 from qsim.strings import Strings
 
 _AT_A_TIME = 2**24  # amplitudes, or numbers drawn for shots
@@ -43,7 +44,7 @@ class Unrolled:
         circuit = Circuit(call.circuit.num_qubits)
         symbols: list[Symbol] = []
         gates: list[tuple[int, int]] = []
-        for k, (gate, qubits, params) in enumerate(call.circuit.gates):
+        for k, (gate, qubits, params) in enumerate(call.circuit.operations):
             columns: list[Any] = []
             for j, param in enumerate(params):
                 if isinstance(param, Symbol):
@@ -64,8 +65,12 @@ class Unrolled:
     @property
     def frequencies(self) -> list[tuple[float, ...]]:
         """Frequencies of expectation values in each angle."""
-        operations = self.call.circuit.gates
-        return [operations[k].gate.unitary.shift_frequencies(j) for k, j in self.gates]
+        gates = [self.call.circuit.operations[k].gate for k, _ in self.gates]
+        return [
+            gate.unitary.shift_frequencies(j)
+            for gate, (_, j) in zip(gates, self.gates, strict=True)
+            if isinstance(gate, Gate)  # all are: nothing else has angles
+        ]
 
     def rows(self, angles: Tensor) -> Call:
         """The call for rows of angles, [rows, angles]; row k is of sample k % batch."""
@@ -116,7 +121,7 @@ def values_of(
     def values(rows: Tensor) -> Tensor:
         if shots is None:
             return moved(rows).expval(strings)
-        return estimate(strings, moved(rows).state(), shots, generator)
+        return moved(rows).estimate(strings, shots, generator)
 
     drawn = 0 if shots is None else shots * len(strings.settings)
     most = _AT_A_TIME // max(2**call.circuit.num_qubits, drawn)
@@ -157,7 +162,7 @@ def evaluated(
         with torch.no_grad():
             if number is None:
                 return call.expval(strings)
-            return estimate(strings, call.state(), number, generator)
+            return call.estimate(strings, number, generator)
     function = values_of(call, strings, rule.by_gate, number, generator)
     result: Tensor = _Ruled.apply(function, rule, generator, function.point)
     return result

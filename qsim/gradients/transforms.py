@@ -46,9 +46,7 @@ class Task:
 
     def reference(self, batch: int) -> Callable[..., Tensor]:
         """The same by the reference engine, which is plain torch."""
-        from qsim.engines.reference import ReferenceEngine
-
-        task = Task(ReferenceEngine(), self.circuit, self.strings)
+        task = Task(self.engine.reference(), self.circuit, self.strings)
         return lambda *tensors: task(batch, *tensors)
 
     def pulled(self, batch: int) -> Callable[..., tuple[Tensor, ...]]:

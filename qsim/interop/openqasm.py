@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qsim.circuit import Circuit
+from qsim.dynamic.instructions import Control
 from qsim.errors import UsageError, need
 from qsim.files import read_text
 from qsim.interop.qiskit import from_qiskit, to_qiskit
@@ -62,6 +63,9 @@ def to_openqasm2(circuit: Circuit) -> str:
     Raises:
         UsageError: if Qiskit is not installed, or an angle is not a number.
     """
+    for operation in circuit.operations:
+        if isinstance(operation.gate, Control):
+            raise UsageError(f"OpenQASM 2 has no {operation.gate.name}: write OpenQASM 3")
     qasm2 = need("qiskit.qasm2", extra="ibm", purpose="writing OpenQASM 2")
     converted = to_qiskit(circuit)
     if converted.parameters:
@@ -73,7 +77,9 @@ def to_openqasm2(circuit: Circuit) -> str:
     return str(qasm2.dumps(_exact(converted, 2)))
 
 
-def from_openqasm(source: str | Path, max_bytes: int | None = None) -> Circuit:
+def from_openqasm(
+    source: str | Path, max_bytes: int | None = None, most_rounds: int | None = None
+) -> Circuit:
     """The circuit of an OpenQASM 2 or 3 program.
 
     Inputs named as `to_openqasm3` names weights and inputs become these; others keep their names.
@@ -83,6 +89,7 @@ def from_openqasm(source: str | Path, max_bytes: int | None = None) -> Circuit:
         source: the text, or the path of a file.
         max_bytes: largest size to read, by default 16 MiB of OpenQASM 2 (2 seconds) and 1 MiB of
             OpenQASM 3 (20 seconds).
+        most_rounds: how often a while loop runs at most, if there is one.
 
     Raises:
         UsageError: with file, line and column, for what is wrong in the text, such as an unknown
@@ -98,7 +105,7 @@ def from_openqasm(source: str | Path, max_bytes: int | None = None) -> Circuit:
         raise UsageError(f'{name} does not begin as OpenQASM does, with "OPENQASM 3.0;" or 2.0')
     version = int(found.group(1))
     _check(name, text, MAX_BYTES[version] if max_bytes is None else max_bytes)
-    circuit = from_qiskit(_parsed(name, text, version))
+    circuit = from_qiskit(_parsed(name, text, version), most_rounds)
     symbols = {name: _SYMBOL.fullmatch(name) for name in circuit.parameters}
     makers = {"w": Weight, "x": Input}
     return circuit.assign({n: makers[m[1]](int(m[2])) for n, m in symbols.items() if m})

@@ -182,8 +182,9 @@ class Scheduler {
   private:
     size_t add_stage(const std::vector<Operation>& ordered, size_t begin) {
         const auto size = static_cast<size_t>(std::min(request_.stage_bits, num_place_bits_));
+        const size_t rows = std::min(size, static_cast<size_t>(request_.row_bits));
         stage_ = {};
-        const size_t end = fill(ordered, begin, ordered.size(), size, stage_,
+        const size_t end = fill(ordered, begin, ordered.size(), size - rows, stage_,
                                 [&](uint64_t mask) { return mask >> request_.lane_bits; });
         stage_.complete(size, num_place_bits_);
         Stage stage{static_cast<int32_t>(made.sweeps.size()), 0,

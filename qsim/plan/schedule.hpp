@@ -28,6 +28,7 @@ class Program;
 struct ScheduleRequest {
     int lane_bits;
     int tile_bits, stage_bits;  // tiles and buffers have at most 2^bits vectors; tile_bits <= 10
+    int row_bits;               // a buffer's vectors stand in rows of at least 2^bits in memory
     bool layers;                // gather phases
     bool product;               // |0...0> is what the first gates meet
     uint8_t batched;            // bit `Source` set if samples differ in it

@@ -271,16 +271,21 @@ class Emulator:
 
 
 @pytest.fixture(scope="session")
-def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CudaEngine]:
-    """The GPU engine in emulation, which is engine="cuda-emulated" as long as a test wants it."""
-    engine = CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+def emulation(tmp_path_factory: pytest.TempPathFactory) -> CudaEngine:
+    """The GPU engine in emulation."""
+    return CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+
+
+@pytest.fixture(scope="module")
+def emulated(emulation: CudaEngine) -> Iterator[None]:
+    """Gives the emulated engine a name in a module's tests: engine="cuda-emulated"."""
 
     def select(name: str, device_type: str) -> Engine:
-        return engine if name == "cuda-emulated" else select_engine(name, device_type)
+        return emulation if name == "cuda-emulated" else select_engine(name, device_type)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(qsim.prepare, "select_engine", select)
-        yield engine
+        yield
 
 
 class Comparison:

@@ -61,7 +61,7 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
-# --- Compiled engines against reference ------------------------------------------------------------
+# --- Compiled engines against reference -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.native
 
 Strategies = Callable[..., st.SearchStrategy]
 BATCHES = (None, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33)  # blocks hold 1, 4, 8 and 16 samples
-LIMITS = [  # bits of a tile, bits of a stage, qubits with samples in lanes, qubits with layers
-    (8, 12, 11, 14),
-    (8, 12, 0, 14),
-    (2, 3, 3, 4),
-    (1, 2, 0, 14),
-    (3, 4, 2, 0),
+LIMITS = [  # bits of tile, stage and cached states; qubits with samples in lanes, with layers
+    (8, 12, 17, 11, 14),
+    (8, 12, 17, 0, 14),
+    (2, 3, 4, 3, 4),
+    (1, 2, 17, 0, 14),
+    (3, 4, 1, 2, 0),
 ]
 
 
@@ -29,7 +29,7 @@ LIMITS = [  # bits of a tile, bits of a stage, qubits with samples in lanes, qub
 def limits(request: pytest.FixtureRequest) -> Iterator[None]:
     """Runs the test with small tiles and stages too, as if states were large."""
     chosen = _native.Limits()
-    names = ("tile_bits", "stage_bits", "sample_qubits", "layer_qubits")
+    names = ("tile_bits", "stage_bits", "cached_bits", "sample_qubits", "layer_qubits")
     for name, value in zip(names, request.param, strict=True):
         setattr(chosen, name, value)
     _native.use_limits(chosen)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 import qsim._native as _native
 from qsim.circuit import Circuit
-from qsim.engines.reference import rerun
+from qsim.engines.reference import ReferenceEngine, rerun
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
@@ -15,6 +15,9 @@ from qsim.plan.program import program_of
 
 class CpuEngine:
     """Runs the circuit's program on blocks of vectors; kernels.hpp has the layout."""
+
+    def reference(self) -> ReferenceEngine:
+        return ReferenceEngine()
 
     def expval(
         self,

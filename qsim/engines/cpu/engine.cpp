@@ -494,6 +494,7 @@ void backward(const Prepared<T>& run, const T* psi, const Cotangent<T>& cotangen
 }
 
 #define QSIM_ENGINE(T)                                                                          \
+    template const Kernels<T>& kernels_for<T>();                                                \
     template int64_t state_size<T>(const Program&, int64_t);                                    \
     template std::shared_ptr<const Prepared<T>> prepare<T>(const Call<T>&, const Measurement&); \
     template void forward<T>(const Prepared<T>&, const Results<T>&);                            \

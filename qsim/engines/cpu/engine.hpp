@@ -36,10 +36,11 @@ void use_instruction_set(const std::string& name);
 
 // Sizes that caches set; vectors take 128 bytes. One aligned word, so that threads read it whole.
 struct alignas(8) Limits {
-    int16_t tile_bits = 8;       // of psi and lambda: nearly an inner cache
-    int16_t stage_bits = 12;     // of psi and lambda: an outer cache
-    int16_t sample_qubits = 11;  // larger blocks of samples leave it: then lanes are amplitudes
-    int16_t layer_qubits = 14;   // a table of phases has 2^n entries: no larger than a cache
+    int8_t tile_bits = 8;       // of psi and lambda: nearly an inner cache
+    int8_t stage_bits = 12;     // of psi and lambda: an outer cache
+    int8_t cached_bits = 17;    // larger states leave all caches: then stages read rows of vectors
+    int8_t sample_qubits = 11;  // larger blocks of samples leave it: then lanes are amplitudes
+    int8_t layer_qubits = 14;   // a table of phases has 2^n entries: no larger than a cache
 };
 Limits current_limits();
 // For tests and measurements; not while a result still waits for its backward pass.

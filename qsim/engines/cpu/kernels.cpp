@@ -6,9 +6,13 @@
 #include "paulis.hpp"
 #include "phases.hpp"
 #include "product.hpp"
+#include "transfer_loops.hpp"
 
 namespace qsim::cpu {
 namespace {
+
+template <class T>
+constexpr TransferKernels<T> transfers = Transfers<T>::table();
 
 // Stages of one buffer: sweeps over tiles.
 template <class T>
@@ -163,7 +167,8 @@ struct Stages {
                 Phases<T>::gradients,
                 Paulis<T>::expval,
                 Paulis<T>::seed,
-                Phases<T>::make_table};
+                Phases<T>::make_table,
+                &transfers<T>};
     }
 };
 

@@ -92,6 +92,10 @@ struct Gradients {
     int64_t size[2];
 };
 
+// Loops of exact noise; see transfer.hpp.
+template <class T>
+struct TransferKernels;
+
 template <class T>
 struct Kernels {
     // Matrices of the items that differ from sample to sample, [items][8][W].
@@ -128,6 +132,7 @@ struct Kernels {
     // table <- scale exp(i WHT(coefficients)): a layer's phases from its angles' Walsh-Hadamard
     // coefficients [2^n], which are overwritten.
     void (*phases)(const View<T>&, double* coefficients, double scale, T* table);
+    const TransferKernels<T>* transfer;
 };
 
 // Vectors that expval and seed work on at once: begin and end are multiples of it, or the end.

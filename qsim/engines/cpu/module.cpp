@@ -14,6 +14,7 @@
 
 #include "../cuda/bindings.hpp"
 #include "engine.hpp"
+#include "transfer.hpp"
 
 namespace nb = nanobind;
 using namespace qsim;
@@ -147,6 +148,80 @@ struct Run {
     }
 };
 
+// --- Exact noise
+// ----------------------------------------------------------------------------------
+
+// qubits, parameter, scale, offset, constant, cosine, sine
+using TransferRow = std::tuple<std::vector<int32_t>, int32_t, double, double, std::vector<double>,
+                               std::vector<double>, std::vector<double>>;
+
+cpu::TransferGate* make_transfer_gate(int32_t num_qubits, int32_t num_params,
+                                      const std::vector<TransferRow>& rows) {
+    auto gate = std::make_unique<cpu::TransferGate>(cpu::TransferGate{num_qubits, num_params, {}});
+    for (const auto& [qubits, param, scale, offset, constant, cosine, sine] : rows) {
+        const size_t size = size_t{1} << (4 * qubits.size());
+        for (const auto* matrix : {&constant, &cosine, &sine}) {
+            if (matrix->size() != size && !(matrix->empty() && matrix != &constant))
+                throw std::invalid_argument("a matrix of k qubits has 16^k entries");
+        }
+        gate->parts.push_back({qubits, param, scale, offset, constant, cosine, sine});
+    }
+    return gate.release();
+}
+
+cpu::TransferProgram* make_transfer_program(int num_qubits,
+                                            const std::vector<const cpu::TransferGate*>& gates,
+                                            const std::vector<int32_t>& qubits,
+                                            const std::vector<AngleRow>& rows) {
+    std::vector<Angle> angles;
+    for (const auto& [source, index, scale, offset] : rows)
+        angles.push_back({source, index, scale, offset});
+    return new cpu::TransferProgram(num_qubits, gates, qubits, angles);
+}
+
+template <class T>
+struct TransferRun : cpu::TransferRun<T> {
+    TransferRun(const cpu::TransferProgram& program, const CallRow& row)
+        : cpu::TransferRun<T>(call(program, row)) {}
+
+    static cpu::TransferCall<T> call(const cpu::TransferProgram& program, const CallRow& row) {
+        const auto& [weights, inputs, num_weights, num_inputs, weights_batched, inputs_batched,
+                     batch, threads, initial] = row;
+        if (program.num_weights > num_weights || program.num_inputs > num_inputs) {
+            throw std::invalid_argument("the program reads beyond the weights or inputs");
+        }
+        return {program,
+                {{pointer<const T>(weights), pointer<const T>(inputs)},
+                 {weights_batched ? num_weights : 0, inputs_batched ? num_inputs : 0},
+                 batch},
+                {num_weights, num_inputs},
+                threads,
+                pointer<const T>(initial)};
+    }
+
+    void forward(const std::vector<int64_t>& components, uintptr_t values) const {
+        cpu::TransferRun<T>::forward(components, pointer<T>(values));
+    }
+
+    void backward(const std::vector<int64_t>& components, uintptr_t cotangent, uintptr_t weights,
+                  uintptr_t inputs, uintptr_t initial) const {
+        T* const wanted[2] = {pointer<T>(weights), pointer<T>(inputs)};
+        cpu::TransferRun<T>::backward(components, pointer<const T>(cotangent), wanted,
+                                      pointer<T>(initial));
+    }
+};
+
+template <class T>
+void bind_transfer(nb::module_& module) {
+    using Unlocked = nb::call_guard<nb::gil_scoped_release>;
+    nb::class_<TransferRun<T>>(module, "TransferRun")
+        .def(nb::init<const cpu::TransferProgram&, const CallRow&>(), nb::keep_alive<1, 2>())
+        .def("forward_bytes", &TransferRun<T>::forward_bytes)
+        .def("backward_bytes", &TransferRun<T>::backward_bytes)
+        .def("forward", &TransferRun<T>::forward, Unlocked())
+        .def("backward", &TransferRun<T>::backward, Unlocked());
+}
+
 template <class T>
 void bind_engine(nb::module_ module) {
     using Unlocked = nb::call_guard<nb::gil_scoped_release>;
@@ -156,6 +231,7 @@ void bind_engine(nb::module_ module) {
              nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
         .def("forward", &Run<T>::forward, Unlocked())
         .def("backward", &Run<T>::backward, Unlocked());
+    bind_transfer<T>(module);
 }
 
 }  // namespace
@@ -174,6 +250,11 @@ NB_MODULE(_native, module) {
         .def_ro("num_qubits", &Program::num_qubits)
         .def_prop_ro("num_items", [](const Program& program) { return program.items.size(); });
     nb::class_<cpu::Measurement>(module, "Measurement").def(nb::new_(&make_measurement));
+    nb::class_<cpu::TransferGate>(module, "TransferGate").def(nb::new_(&make_transfer_gate));
+    nb::class_<cpu::TransferProgram>(module, "TransferProgram")
+        .def(nb::new_(&make_transfer_program))
+        .def_prop_ro("num_steps",
+                     [](const cpu::TransferProgram& program) { return program.steps.size(); });
     bind_engine<float>(module.def_submodule("float32"));
     bind_engine<double>(module.def_submodule("float64"));
     cuda::bind(module.def_submodule("cuda"));
@@ -181,6 +262,7 @@ NB_MODULE(_native, module) {
         .def(nb::init<>())
         .def_rw("tile_bits", &cpu::Limits::tile_bits)
         .def_rw("stage_bits", &cpu::Limits::stage_bits)
+        .def_rw("cached_bits", &cpu::Limits::cached_bits)
         .def_rw("sample_qubits", &cpu::Limits::sample_qubits)
         .def_rw("layer_qubits", &cpu::Limits::layer_qubits);
     module.def("use_limits", &cpu::use_limits);

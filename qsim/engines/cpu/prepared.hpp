@@ -213,7 +213,9 @@ class Prepared {
             static_cast<uint8_t>(call.batched[kWeight] << kWeight | call.batched[kInput] << kInput);
         const int n = call.program.num_qubits;
         const bool layers = n <= limits.layer_qubits && n - lane_bits <= limits.stage_bits;
-        return {lane_bits, limits.tile_bits, limits.stage_bits, layers, !call.initial, sources};
+        const int row_bits = n - lane_bits > limits.cached_bits ? 2 : 0;
+        return {lane_bits,     limits.tile_bits, limits.stage_bits, row_bits, layers,
+                !call.initial, sources};
     }
 
     // As many threads as are worth it: starting one costs some 20 us.

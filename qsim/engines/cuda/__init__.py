@@ -7,6 +7,7 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.engines.cuda.launching import Launcher
 from qsim.engines.cuda.run import Run
+from qsim.engines.reference import ReferenceEngine
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
 
@@ -20,6 +21,9 @@ class CudaEngine:
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
+
+    def reference(self) -> ReferenceEngine:
+        return ReferenceEngine()
 
     def expval(
         self,

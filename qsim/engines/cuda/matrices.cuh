@@ -20,6 +20,10 @@ inline Matrix adjoint(const Matrix& a) {
 
 inline Matrix identity() { return {{{1, 0}, {0, 0}, {0, 0}, {1, 0}}}; }
 
+inline Complex entry(const double* matrix, int number) {
+    return {static_cast<Real>(matrix[2 * number]), static_cast<Real>(matrix[2 * number + 1])};
+}
+
 // Of one sample: sources[source][index] of the arguments.
 inline Matrix factor_matrix(const Arguments& args, const Factor& factor, int sample) {
     const bool fixed = factor.source < 0;
@@ -36,11 +40,8 @@ inline Matrix factor_matrix(const Arguments& args, const Factor& factor, int sam
     Matrix made;
     for (int e = 0; e < 4; ++e) {
         made.m[e] = {0, 0};
-        for (int k = 0; k < 2; ++k) {
-            const Complex entry{static_cast<Real>(factor.projectors[k][2 * e]),
-                                static_cast<Real>(factor.projectors[k][2 * e + 1])};
-            made.m[e] = made.m[e] + entry * phases[k];
-        }
+        for (int k = 0; k < 2; ++k)
+            made.m[e] = made.m[e] + entry(factor.projectors[k], e) * phases[k];
     }
     return made;
 }
@@ -59,11 +60,10 @@ inline Matrix act_matrix(const Arguments& args, const Factor* factors, int begin
 inline Real derivative(const Factor& factor, const Matrix& after, const Real* sums) {
     Matrix generator;
     for (int e = 0; e < 4; ++e) {
-        double entry[2];
-        for (int part = 0; part < 2; ++part)
-            entry[part] = factor.frequencies[0] * factor.projectors[0][2 * e + part] +
-                          factor.frequencies[1] * factor.projectors[1][2 * e + part];
-        generator.m[e] = {static_cast<Real>(entry[0]), static_cast<Real>(entry[1])};
+        generator.m[e] = {0, 0};
+        for (int k = 0; k < 2; ++k)
+            generator.m[e] = generator.m[e] + static_cast<Real>(factor.frequencies[k]) *
+                                                  entry(factor.projectors[k], e);
     }
     const Matrix h = after * generator * adjoint(after);
     const Real trace = h.m[0].re + h.m[3].re, difference = h.m[0].re - h.m[3].re;

@@ -103,8 +103,7 @@ class Run:
             lambda_ = self._undo(self._seeded(given), -1 if to_start else first, fields)
         at_start = [] if lambda_ is None else [2 * lambda_[:, : 2**self.num_qubits]]
         gradients = [
-            self._gradient(source, sums) if want else None
-            for source, want in enumerate(wanted[:2])
+            self._gradient(source, sums) if want else None for source, want in enumerate(wanted[:2])
         ]
         return (*gradients, *(at_start if to_start else [None] * len(wanted[2:])))
 

@@ -12,6 +12,7 @@ from qsim.circuit import Circuit
 from qsim.errors import UsageError, need
 from qsim.gates import GATES, Gate, find_gate
 from qsim.interop.qiskit.angles import PURPOSE, read_angle
+from qsim.interop.qiskit.dynamic_reading import InstructionReader
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MAX_INSTRUCTIONS = 2_000_000  # definitions can hold one another, doubling at every level
 
 
-def from_qiskit(circuit: QuantumCircuit) -> Circuit:
+def from_qiskit(circuit: QuantumCircuit, most_rounds: int | None = None) -> Circuit:
     """The same circuit in qsim, with its global phase and its registers.
 
     Elements of parameter vectors "w" and "x" become weights and inputs, as `to_qiskit` writes them;
@@ -27,12 +28,19 @@ def from_qiskit(circuit: QuantumCircuit) -> Circuit:
     Instructions that qsim lacks become several, by their definitions; a PauliEvolutionGate becomes
     the Pauli rotations of its product formula.
 
+    Args:
+        circuit: what to read. For loops are written out; conditions and switches on expressions of
+            classical bits become those on the numbers for which they hold.
+        most_rounds: how often a while loop runs at most: Qiskit's have no bound, qsim's have.
+
     Raises:
         UsageError: for an instruction without a definition, such as a delay, for functions of
-            parameters that qsim lacks, and for more than two million instructions.
+            parameters that qsim lacks, for a while loop without `most_rounds`, and for more than
+            two million instructions.
     """
-    converted = Circuit(circuit.num_qubits, **(circuit.metadata or {}).get("qsim", {}))
-    _Reader().append(converted, circuit)
+    bits = {"num_clbits": circuit.num_clbits} if circuit.num_clbits else {}
+    converted = Circuit(circuit.num_qubits, **{**bits, **(circuit.metadata or {}).get("qsim", {})})
+    _Reader(most_rounds).append(converted, circuit)
     positions = {bit: k for k, bit in enumerate(circuit.qubits)}
     for register in circuit.qregs:
         converted.register(register.name, [positions[bit] for bit in register])
@@ -42,8 +50,9 @@ def from_qiskit(circuit: QuantumCircuit) -> Circuit:
 class _Reader:
     """Reads instructions, and counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_rounds: int | None) -> None:
         self.left = MAX_INSTRUCTIONS
+        self.instructions = InstructionReader(self.part, most_rounds)
 
     def append(self, circuit: Circuit, source: QuantumCircuit) -> None:
         """Append the instructions of Qiskit's circuit on the same qubits."""
@@ -57,22 +66,26 @@ class _Reader:
             circuit.globalphase(read_angle(source.global_phase))
         standard = standard_gates()
         positions = {bit: k for k, bit in enumerate(source.qubits)}
+        bits = {bit: k for k, bit in enumerate(source.clbits)}
         for instruction in source.data:
             qubits = [positions[bit] for bit in instruction.qubits]
             gate = standard.get(instruction.name)
             if gate is not None and instruction.is_standard_gate():
                 circuit.append(gate, qubits or [0], map(read_angle, instruction.params))
-            else:
-                self.add(circuit, instruction.operation, qubits)
+            elif not self.instructions.append(circuit, instruction, qubits, bits):
+                clbits = [bits[bit] for bit in instruction.clbits]
+                self.add(circuit, instruction.operation, qubits, clbits)
 
-    def add(self, circuit: Circuit, operation: Any, qubits: Sequence[int]) -> None:
+    def add(
+        self, circuit: Circuit, operation: Any, qubits: Sequence[int], clbits: Sequence[int]
+    ) -> None:
         """Append one of Qiskit's operations, by the first of its classes that has a reader."""
         for kind in type(operation).__mro__:
             read = READERS.get(kind.__name__)
             if read is not None and read(self, circuit, operation, qubits):
                 return
         if getattr(operation, "definition", None) is not None:
-            circuit.compose(self.part(operation.definition), qubits)
+            circuit.compose(self.part(operation.definition), qubits, clbits)
         elif hasattr(operation, "to_matrix") and _bound(operation):
             circuit.unitary(operation.to_matrix(), qubits)
         else:
@@ -83,7 +96,7 @@ class _Reader:
 
     def part(self, source: QuantumCircuit) -> Circuit:
         """A circuit of its own; one qubit where Qiskit's has none."""
-        part = Circuit(max(1, source.num_qubits))
+        part = Circuit(max(1, source.num_qubits), num_clbits=source.num_clbits)
         self.append(part, source)
         return part
 

@@ -11,7 +11,9 @@ import torch
 from qsim.circuit import Circuit, Operation
 from qsim.errors import need
 from qsim.gates import Gate
+from qsim.instructions import Instruction
 from qsim.interop.qiskit.angles import PURPOSE, parameters_of, write_angle
+from qsim.interop.qiskit.dynamic_writing import InstructionWriter
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -21,19 +23,37 @@ def to_qiskit(circuit: Circuit) -> QuantumCircuit:
     """The same circuit in Qiskit, with its global phase and its registers.
 
     Weights and inputs become the parameter vectors "w" and "x", named parameters keep their names.
-    Gates that Qiskit lacks become several, or are defined by several.
+    Gates that Qiskit lacks become several, or are defined by several. Loops of Qiskit's have no
+    bound, so a while loop becomes a for loop of an if, which is the same.
 
     Raises:
-        UsageError: if Qiskit is not installed, or for an angle that is a tensor with a batch, or a
-            function that Qiskit lacks.
+        UsageError: if Qiskit is not installed, or for an angle that is a tensor with a batch, a
+            function that Qiskit lacks, or an instruction that is neither a gate nor of dynamic
+            circuits.
     """
     qiskit = need("qiskit", extra="ibm", purpose=PURPOSE)
-    converted = qiskit.QuantumCircuit(*_registers(circuit))
+    converted = qiskit.QuantumCircuit(*_registers(circuit), *_clbits(circuit))
     converted.metadata = {"qsim": circuit.declared} if circuit.declared else {}
-    symbols = parameters_of(circuit)
-    for operation in circuit.gates:
-        _append(converted, operation, symbols)
+    _append_all(converted, circuit, parameters_of(circuit))
     return converted
+
+
+def _append_all(converted: QuantumCircuit, circuit: Circuit, symbols: dict[str, Any]) -> None:
+    writer = InstructionWriter(converted, lambda block, body: _append_all(block, body, symbols))
+    for gate, qubits, params in circuit.operations:
+        if isinstance(gate, Instruction):
+            writer.append(Operation(gate, qubits, params))
+        else:
+            _append(converted, Operation(gate, qubits, params), symbols)
+
+
+def _clbits(circuit: Circuit) -> list[Any]:
+    """A register "c", which is what Qiskit calls it too, if there are classical bits."""
+    parts = need("qiskit.circuit", extra="ibm", purpose=PURPOSE)
+    name = "c"
+    while name in circuit.registers:
+        name += "_"
+    return [parts.ClassicalRegister(circuit.num_clbits, name)] if circuit.num_clbits else []
 
 
 def _registers(circuit: Circuit) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Dynamic circuits: measurement, reset and classical control in the middle of a circuit."""

@@ -1,0 +1,1 @@
+"""Noise: channels, noise models, and exact evolution of density matrices."""
