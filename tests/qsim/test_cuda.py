@@ -121,6 +121,21 @@ def test_any_initial_state(
 
 
 @pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("num_qubits", [11, 12, 13, 14, 15])
+def test_larger_tiles_without_a_gradient(compare: Any, num_qubits: int) -> None:
+    circuit = mixed(num_qubits, 2)
+    weights, inputs = torch.rand(4).double(), torch.rand(2, 3).double()
+    found, expected = (
+        (
+            expval(circuit, None, weights, inputs, engine=e),
+            state(circuit, weights, inputs, engine=e),
+        )
+        for e in ("cuda-emulated", "reference")
+    )
+    compare.assert_close(found, expected, 1e-12)
+
+
+@pytest.mark.usefixtures("emulated")
 def test_long_circuits_hold_some_matrices_at_a_time(compare: Any) -> None:
     circuit = Circuit(3)
     for k in range(200):

@@ -36,8 +36,8 @@ void bind(nb::module_ module) {
         .def_ro("matrix", &StageShape::matrix)
         .def_ro("groups", &StageShape::groups);
     nb::class_<TapeImage>(module, "Tape")
-        .def(nb::new_([](const Program& program, bool single) {
-            return new TapeImage(make_tape(program, single));
+        .def(nb::new_([](const Program& program, bool single, bool back) {
+            return new TapeImage(make_tape(program, single, back));
         }))
         .def_prop_ro("bytes", [](const TapeImage& tape) { return to_bytes(tape.bytes); })
         .def_ro("bits", &TapeImage::bits)

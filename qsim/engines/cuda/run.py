@@ -36,20 +36,24 @@ class Run:
         self.launcher, self.num_qubits, self.observables = launcher, circuit.num_qubits, observables
         self.batch, self.operations = batch, circuit.gates  # the circuit may grow before backward
         self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
-        self.like, program = tensors[0], program_of(circuit)
-        self.tape = tape_of(program, self.like.device, self.like.dtype)
-        self.paulis = None if observables is None else self.tape.paulis(program, observables)
-        plan = self.tape.plan
-        self.stages, self.bits = plan.stages, plan.bits
+        self.like, self.program = tensors[0], program_of(circuit)
+
+    def _choose_tape(self, back: bool) -> None:
+        self.tape = tape_of(self.program, self.like.device, self.like.dtype, back)
+        self.paulis = (
+            None if self.observables is None else self.tape.paulis(self.program, self.observables)
+        )
+        self.stages, self.bits = self.tape.plan.stages, self.tape.plan.bits
         tile = min((stage.bits for stage in self.stages if stage.matrix < 0), default=self.bits)
         self.whole = len(self.stages) == 1 and self.stages[0].matrix < 0 and tile == self.bits
         # As many parts in every stage, because each part keeps its sums.
-        most = 2 ** (max(1, _BLOCKS // batch).bit_length() - 1)
+        most = 2 ** (max(1, _BLOCKS // self.batch).bit_length() - 1)
         self.parts = min(2 ** (self.bits - tile), most)
 
     # --- There ------------------------------------------------------------------------------------
 
     def forward(self, keep: bool) -> Tensor:
+        self._choose_tape(back=keep)
         if self.observables is None:
             result = self._complex(self.batch, 2**self.num_qubits)
             target = {"states": result}

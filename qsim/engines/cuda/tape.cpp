@@ -52,8 +52,10 @@ struct Frame {
 template <class T>
 class Writer {
   public:
-    explicit Writer(const Program& program)
-        : program_(program), bits_(std::max(program.num_qubits, kGroupBits<T>)) {
+    Writer(const Program& program, bool back)
+        : program_(program),
+          bits_(std::max(program.num_qubits, kGroupBits<T>)),
+          tile_bits_(std::min(bits_, kTileBits<T> + (back ? 0 : 1))) {
         if (program.num_qubits > kMostQubits)
             throw std::invalid_argument("the GPU engine takes at most 40 qubits");
         for (size_t begin = 0; begin < program.items.size() || stages_.empty();)
@@ -113,9 +115,9 @@ class Writer {
             add_wide(items[begin]);
             return begin + 1;
         }
-        const auto most = static_cast<size_t>(std::min(bits_, kTileBits<T>));
+        const auto most = static_cast<size_t>(tile_bits_);
         space_ = {};
-        if (bits_ > kTileBits<T>) space_.complete(kRunBits, bits_);
+        if (bits_ > tile_bits_) space_.complete(kRunBits, bits_);
         size_t end = begin;
         for (; end < items.size() && !is_wide(items[end]); ++end) {
             Subspace larger = space_;
@@ -225,7 +227,7 @@ class Writer {
     void add_wide(const Item& item) {
         const Dense& dense = program_.dense[item.dense];
         if (dense.masks.size() > std::size(Stage{}.vectors))
-            throw std::invalid_argument("the GPU engine takes matrices on at most 12 qubits");
+            throw std::invalid_argument("the GPU engine takes matrices on at most 13 qubits");
         Stage stage{};
         stage.matrix = num(acts_);
         stage.bits = static_cast<int>(dense.masks.size());
@@ -321,7 +323,7 @@ class Writer {
     }
 
     const Program& program_;
-    const int bits_;
+    const int bits_, tile_bits_;
     Subspace space_;  // of the stage
     std::vector<Stage> stages_;
     std::vector<StageShape> shapes_;
@@ -334,8 +336,8 @@ class Writer {
 
 }  // namespace
 
-TapeImage make_tape(const Program& program, bool single) {
-    return single ? Writer<float>(program).image() : Writer<double>(program).image();
+TapeImage make_tape(const Program& program, bool single, bool back) {
+    return single ? Writer<float>(program, back).image() : Writer<double>(program, back).image();
 }
 
 }  // namespace qsim::cuda

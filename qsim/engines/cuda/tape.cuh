@@ -7,11 +7,13 @@ namespace qsim::cuda {
 using u64 = unsigned long long;
 using u32 = unsigned int;
 
-// A thread holds 2^kGroupBits amplitudes in registers, a block 2^kTileBits in shared memory.
+// A thread holds 2^kGroupBits amplitudes in registers, a block in shared memory 2^kTileBits of two
+// states, on the way back, or twice as many of one.
 template <class T>
 constexpr int kGroupBits = sizeof(T) == 4 ? 4 : 3;
 template <class T>
 constexpr int kTileBits = sizeof(T) == 4 ? 12 : 11;
+constexpr int kMostTileBits = 13;
 constexpr int kMostGroupBits = 4;
 // Tiles of a state in device memory hold its lowest address bits: runs of whole cache sectors.
 constexpr int kRunBits = 3;
@@ -21,7 +23,7 @@ constexpr int kMostQubits = 40;
 constexpr int kWarpSize = 32;
 
 // The tile's place in two halves, whose address bits a block looks up.
-constexpr int kHalfBits = kTileBits<float> / 2;
+constexpr int kHalfBits = (kMostTileBits + 1) / 2;
 
 // Shared memory of a block that runs a stage: psi; with warps that leave sums, lambda and these
 // sums; and between them the matrices of a batch and the halves of places.
@@ -85,8 +87,8 @@ struct Stage {
     int batch_begin, batch_end;
     int bits;    // of a tile
     int matrix;  // its act, or -1
-    u64 vectors[kTileBits<float>];
-    int pivots[kTileBits<float>];  // bits, ascending
+    u64 vectors[kMostTileBits];
+    int pivots[kMostTileBits];  // bits, ascending
 };
 
 // Where a parameter is read.

@@ -23,7 +23,7 @@ struct TapeImage {
     std::vector<int> first_groups;  // by `Arguments::wanted`, see Arguments
 };
 
-// For complex64 if `single`, else for complex128.
-TapeImage make_tape(const Program& program, bool single);
+// For complex64 if `single`, else for complex128; for a run that goes `back`, or only forward.
+TapeImage make_tape(const Program& program, bool single, bool back);
 
 }  // namespace qsim::cuda

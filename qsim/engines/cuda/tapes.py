@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,15 +16,17 @@ _NO_STRING = bytes(32)  # an address for observables that are none
 
 
 class DeviceTape:
-    """A program on a device, for one precision: see tape.cuh.
+    """A program on a device, for one precision, and for gradients or not: see tape.cuh.
 
     Attributes:
         plan: what launching needs to know of it.
         content: its bytes on the device.
     """
 
-    def __init__(self, program: Program, device: torch.device, real: torch.dtype) -> None:
-        self.plan: Any = _native.cuda.Tape(program.native, real == torch.float32)
+    def __init__(
+        self, program: Program, device: torch.device, real: torch.dtype, back: bool
+    ) -> None:
+        self.plan: Any = _native.cuda.Tape(program.native, real == torch.float32, back)
         self.content = _upload(self.plan.bytes, device)
         self._paulis: dict[tuple[PauliString, ...], Tensor] = {}
 
@@ -36,17 +38,16 @@ class DeviceTape:
         return self._paulis[observables]
 
 
-_tapes: WeakKeyDictionary[Program, dict[tuple[torch.device, torch.dtype], DeviceTape]] = (
-    WeakKeyDictionary()
-)
+_Kind: TypeAlias = tuple[torch.device, torch.dtype, bool]
+_tapes: WeakKeyDictionary[Program, dict[_Kind, DeviceTape]] = WeakKeyDictionary()
 
 
-def tape_of(program: Program, device: torch.device, real: torch.dtype) -> DeviceTape:
-    """The program's tape on the device, for reals of that dtype."""
-    kept = _tapes.setdefault(program, {})
-    if (device, real) not in kept:
-        kept[device, real] = DeviceTape(program, device, real)
-    return kept[device, real]
+def tape_of(program: Program, device: torch.device, real: torch.dtype, back: bool) -> DeviceTape:
+    """The program's tape on the device, for reals of that dtype; `back` if it gives gradients."""
+    kept, kind = _tapes.setdefault(program, {}), (device, real, back)
+    if kind not in kept:
+        kept[kind] = DeviceTape(program, *kind)
+    return kept[kind]
 
 
 def _upload(content: bytes, device: torch.device) -> Tensor:
