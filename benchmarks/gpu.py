@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import qsim._native as _native
 import torch
 from torch import Tensor
 
@@ -100,7 +101,7 @@ class Counts:
         acts: fused matrices.
         memory: bytes of device memory.
         shared: bytes of shared memory.
-        flops: operations of dense 2x2 matrices.
+        flops: operations on amplitudes.
     """
 
     sweeps: int
@@ -112,8 +113,6 @@ class Counts:
 
 
 def counts(work: Work) -> Counts:
-    import qsim._native as _native
-
     tape = _native.cuda.Tape(program_of(work.circuit).native, True, work.gradient)
     sweeps, groups = len(tape.stages), tape.stages[-1].groups
     states = 3 if work.gradient else 1  # one forward, two back
@@ -121,7 +120,8 @@ def counts(work: Work) -> Counts:
     whole = sweeps == 1 and tape.stages[0].bits == tape.bits
     # A state of one tile is written once, for the way back, and read once.
     passes = (2 if work.gradient else 0) if whole else 2 * states * sweeps
-    flops = tape.num_acts * (14 + (2 * 14 + 12 if work.gradient else 0))
+    dense, diagonal = tape.num_acts - tape.num_diagonal, tape.num_diagonal
+    flops = dense * (54 if work.gradient else 14) + diagonal * (23 if work.gradient else 6)
     return Counts(
         sweeps,
         groups,

@@ -4,7 +4,9 @@ import ctypes
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,10 +32,12 @@ from qsim import (
 )
 from qsim.engines import Engine, select_engine
 from qsim.engines.cuda import CudaEngine
+from qsim.engines.cuda.gpu import Gpu
 from qsim.engines.cuda.launching import Arguments, Launch
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
+from qsim.strings import Strings
 from qsim.trig import PAULI
 
 # The same examples in every run: what fails here fails everywhere.
@@ -270,18 +274,42 @@ class Emulator:
         assert run(kernel.encode(), launch.x, launch.y, shared, ctypes.byref(arguments)) == 0
 
 
+@dataclass(frozen=True)
+class OnGpu:
+    """The GPU engine for tensors on the cpu, which go to the GPU and come back."""
+
+    engine: CudaEngine
+
+    def expval(self, circuit: Circuit, strings: Strings, *given: Any) -> Tensor:
+        return self.engine.expval(circuit, strings, *self._moved(given)).cpu()
+
+    def state(self, circuit: Circuit, *given: Any) -> Tensor:
+        return self.engine.state(circuit, *self._moved(given)).cpu()
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        return self.engine.states_held(circuit, gradient)
+
+    def reference(self) -> Engine:
+        return self.engine.reference()
+
+    @staticmethod
+    def _moved(given: Sequence[Any]) -> list[Any]:
+        return [value.cuda() if isinstance(value, Tensor) else value for value in given]
+
+
 @pytest.fixture(scope="session")
-def emulation(tmp_path_factory: pytest.TempPathFactory) -> CudaEngine:
-    """The GPU engine in emulation."""
-    return CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+def cuda_engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+    """The GPU engine in emulation, and on a GPU."""
+    emulated = CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+    return {"cuda-emulated": emulated, "cuda-on-gpu": OnGpu(CudaEngine(Gpu()))}
 
 
 @pytest.fixture(scope="module")
-def emulated(emulation: CudaEngine) -> Iterator[None]:
-    """Gives the emulated engine a name in a module's tests: engine="cuda-emulated"."""
+def named_cuda(cuda_engines: dict[str, Engine]) -> Iterator[None]:
+    """Lets a module's tests choose engine="cuda-emulated" and engine="cuda-on-gpu"."""
 
     def select(name: str, device_type: str) -> Engine:
-        return emulation if name == "cuda-emulated" else select_engine(name, device_type)
+        return cuda_engines.get(name) or select_engine(name, device_type)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(qsim.prepare, "select_engine", select)

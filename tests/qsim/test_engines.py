@@ -25,9 +25,10 @@ from qsim import (
 )
 from qsim.interop.qiskit import to_qiskit
 
-pytestmark = [pytest.mark.native, pytest.mark.usefixtures("emulated")]
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
 
-ENGINES = ("cpu", "cuda-emulated", "reference")
+CUDA = ("cuda-emulated", pytest.param("cuda-on-gpu", marks=pytest.mark.gpu))
+ENGINES = ("cpu", *CUDA, "reference")
 BATCHES = (None, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33)  # blocks hold 1, 4, 8 and 16 samples
 REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 PRECISIONS = [(torch.complex64, 1e-6), (torch.complex128, 1e-12)]
@@ -38,15 +39,15 @@ FAMILIES = (
     ("u3", "rz", "cp", "crz", "cz", "x", "cx", "swap"),
 )
 EVERY = pytest.mark.parametrize("engine", ENGINES)
-COMPILED = pytest.mark.parametrize("engine", ENGINES[:2])
+COMPILED = pytest.mark.parametrize("engine", ENGINES[:3])
 
 Strategies = Callable[..., st.SearchStrategy]
 
 
-@pytest.fixture(scope="module", params=[*_native.instruction_sets(), "cuda-emulated"])
+@pytest.fixture(scope="module", params=[*_native.instruction_sets(), *CUDA])
 def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs the test with each engine that is compiled, and for each instruction set."""
-    if request.param == "cuda-emulated":
+    if request.param not in _native.instruction_sets():
         yield request.param
         return
     _native.use_instruction_set(request.param)

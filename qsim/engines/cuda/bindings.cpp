@@ -43,6 +43,7 @@ void bind(nb::module_ module) {
         .def_ro("bits", &TapeImage::bits)
         .def_ro("group_bits", &TapeImage::group_bits)
         .def_ro("num_acts", &TapeImage::num_acts)
+        .def_ro("num_diagonal", &TapeImage::num_diagonal)
         .def_ro("stages", &TapeImage::stages)
         .def_ro("first_groups", &TapeImage::first_groups);
     module.def("paulis", &paulis);

@@ -313,39 +313,50 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
     }
 }
 
-// From the sums to the gradients of one source (`stage`): a block for each parameter, which adds up
-// its uses, and samples that share it. Grid (parameters).
-extern "C" __global__ void __launch_bounds__(kMostThreads)
-    gradients(const __grid_constant__ Arguments args) {
+// What the uses of a parameter leave in the sums of one sample, in parts first to last.
+static double of_uses(const Arguments& args, int source, int parameter, int sample, int first,
+                      int last) {
     const Tape& tape = *args.tape;
-    const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
+    if (parameter >= tape.num_parameters[source]) return 0;
     const Act* acts = tape.section<Act>(tape.acts);
     const Factor* factors = tape.section<Factor>(tape.factors);
-    const int* begins = tape.section<int>(tape.use_begins[source]);
-    const Use* uses = tape.section<Use>(tape.uses);
-    const bool read = parameter < tape.num_parameters[source];
-    const int begin = read ? begins[parameter] : 0, end = read ? begins[parameter + 1] : 0;
-    Real* to = static_cast<Real*>(args.gradients[source]) + parameter;
+    const int* begins = tape.section<int>(tape.use_begins[source]) + parameter;
     double total = 0;
-    for (int sample = static_cast<int>(threadIdx.x); sample < args.batch; sample += blockDim.x) {
-        double of_sample = 0;
-        for (int u = begin; u < end; ++u) {
-            Real sums[4] = {0, 0, 0, 0};
-            for (int part = 0; part < args.parts; ++part) {
-                const u64 row = static_cast<u64>(sample) * args.parts + part;
-                const Real* from =
-                    static_cast<const Real*>(args.sums) + 4 * (row * tape.num_acts + uses[u].act);
-                for (int k = 0; k < 4; ++k) sums[k] += from[k];
-            }
-            const int f = uses[u].factor;
-            const Matrix after =
-                act_matrix(args, factors, f + 1, acts[uses[u].act].factor_end, sample);
-            of_sample += derivative(factors[f], after, sums);
+    for (int u = begins[0]; u < begins[1]; ++u) {
+        const Use use = tape.section<Use>(tape.uses)[u];
+        Real sums[4] = {0, 0, 0, 0};
+#pragma unroll 1
+        for (int part = first; part < last; ++part) {
+            const u64 row = static_cast<u64>(sample) * args.parts + part;
+            const Real* from =
+                static_cast<const Real*>(args.sums) + 4 * (row * tape.num_acts + use.act);
+            for (int k = 0; k < 4; ++k) sums[k] += from[k];
         }
-        if (args.strides[source]) to[args.strides[source] * sample] = static_cast<Real>(of_sample);
-        total += of_sample;
+        const Matrix after =
+            act_matrix(args, factors, use.factor + 1, acts[use.act].factor_end, sample);
+        total += derivative(factors[use.factor], after, sums);
     }
-    if (args.strides[source]) return;
+    return total;
+}
+
+// From the sums to the gradients of one source (`stage`), a block for each parameter: its threads
+// take samples, or where the batch shares the parameter, parts of samples, which they add up. Grid
+// (parameters).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    gradients(const __grid_constant__ Arguments args) {
+    const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
+    const long long stride = args.strides[source];
+    Real* to = static_cast<Real*>(args.gradients[source]) + parameter;
+    const int rows = stride ? args.batch : args.batch * args.parts;
+    double total = 0;
+    for (int row = threadIdx.x; row < rows; row += blockDim.x) {
+        const int sample = stride ? row : row / args.parts, part = row % args.parts;
+        const int first = stride ? 0 : part, last = stride ? args.parts : part + 1;
+        const double found = of_uses(args, source, parameter, sample, first, last);
+        if (stride) to[stride * sample] = static_cast<Real>(found);
+        total += found;
+    }
+    if (stride) return;
     double* totals = reinterpret_cast<double*>(shared_memory());  // of the threads
     totals[threadIdx.x] = total;
     for (u32 half = blockDim.x / 2; half > 0; half /= 2) {

@@ -140,7 +140,7 @@ class Run:
         addresses[source] = gradient.data_ptr()
         size = gradient.shape[-1]
         if size:
-            threads = self._threads(self.batch)
+            threads = self._threads(self.batch * self.parts)
             launch = Launch(size, 1, threads, 8 * threads)
             self._launch("gradients", launch, stage=source, sums=sums, gradients=tuple(addresses))
         return gradient

@@ -63,7 +63,10 @@ class Writer {
     }
 
     TapeImage image() {
-        TapeImage image{{}, bits_, kGroupBits<T>, num(acts_), shapes_, {}};
+        const auto diagonal = std::count_if(
+            acts_.begin(), acts_.end(), [](const Act& act) { return act.kind == kDiagonalAct; });
+        TapeImage image{{},      bits_, kGroupBits<T>, num(acts_), static_cast<int>(diagonal),
+                        shapes_, {}};
         for (int wanted = 0; wanted < 4; ++wanted) image.first_groups.push_back(first(wanted));
         Tape tape{};
         tape.num_qubits = program_.num_qubits;

@@ -18,7 +18,7 @@ struct StageShape {
 // A tape as it goes to the device.
 struct TapeImage {
     std::string bytes;
-    int bits, group_bits, num_acts;
+    int bits, group_bits, num_acts, num_diagonal;
     std::vector<StageShape> stages;
     std::vector<int> first_groups;  // by `Arguments::wanted`, see Arguments
 };
