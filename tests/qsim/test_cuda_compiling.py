@@ -136,20 +136,28 @@ def test_with_a_gpu_it_is_the_engine_of_its_tensors(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("cuda", "available", "driver", "expected"),
+    ("cuda", "available", "capabilities", "driver", "expected"),
     [
-        (None, False, 13000, "built without CUDA"),
-        ("13.0", False, 13000, r"no GPU that it can use.*CUDA 13.0"),
-        ("13.0", True, 12080, r"driver is for CUDA 12.8 and too old for NVRTC 13.0"),
-        ("13.0", True, 13000, "^$"),
+        (None, False, [], 13000, "built without CUDA"),
+        ("13.0", False, [], 13000, r"no GPU that it can use.*CUDA 13.0"),
+        ("13.0", True, [(9, 0), (7, 5)], 13000, r"compute capability 7.5, .* need 8.0"),
+        ("13.0", True, [(9, 0)], 12080, r"driver is for CUDA 12.8 and too old for NVRTC 13.0"),
+        ("13.0", True, [(9, 0), (8, 0)], 13000, "^$"),
     ],
 )
 def test_what_is_missing_is_named(
-    monkeypatch: pytest.MonkeyPatch, cuda: str | None, available: bool, driver: int, expected: str
+    monkeypatch: pytest.MonkeyPatch,
+    cuda: str | None,
+    available: bool,
+    capabilities: list[tuple[int, int]],
+    driver: int,
+    expected: str,
 ) -> None:
     gpu = qsim.engines.cuda.gpu
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda k: capabilities[k])
     monkeypatch.setattr(gpu, "nvrtc", lambda: Fake(nvrtcVersion=(0, 13, 0)))
     monkeypatch.setattr(gpu, "_driver", lambda: Fake(cuDriverGetVersion=(0, driver)))
     assert re.search(expected, gpu.missing.__wrapped__())

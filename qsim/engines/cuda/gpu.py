@@ -13,6 +13,7 @@ from qsim.engines.cuda.compiling import cached_kernels, nvrtc
 from qsim.engines.cuda.launching import Arguments, Launch
 from qsim.errors import UsageError, need
 
+_OLDEST = (8, 0)  # has the shared memory that the kernels ask for
 _ALWAYS_THERE = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
@@ -25,6 +26,12 @@ def missing() -> str:
         return (
             "PyTorch finds no GPU that it can use: nvidia-smi tells whether there is one, and "
             f"whether its driver is new enough for CUDA {torch.version.cuda}"
+        )
+    lowest = min(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
+    if lowest < _OLDEST:
+        return (
+            f"a GPU has compute capability {lowest[0]}.{lowest[1]}, and the kernels need "
+            f"{_OLDEST[0]}.{_OLDEST[1]}: choose newer GPUs by CUDA_VISIBLE_DEVICES"
         )
     try:
         _, major, minor = nvrtc().nvrtcVersion()
