@@ -199,7 +199,7 @@ class PauliSum(_Operator):
         index = [places.setdefault(string, len(places)) for string in strings]
         self._strings = Strings(places)
         self._given = given
-        self._placed: dict[tuple[torch.device, int], Tensor] = {}
+        self._placed: dict[torch.device, Tensor] = {}
         self._places = torch.tensor(index) if len(places) < len(index) else None
 
     @classmethod
@@ -234,10 +234,9 @@ class PauliSum(_Operator):
         given = self._given
         if given.requires_grad or given.device == device:
             return self.coefficients.to(device, torch.float64)
-        key = device, given._version  # a tensor that was given may change
-        if key not in self._placed:
-            self._placed = {key: self.coefficients.to(device, torch.float64)}
-        return self._placed[key]
+        if device not in self._placed:
+            self._placed[device] = self.coefficients.to(device, torch.float64)
+        return self._placed[device]
 
     @property
     def terms(self) -> tuple[tuple[float, PauliString], ...]:
