@@ -13,9 +13,11 @@ import torch
 import qsim.engines
 import qsim.engines.cuda.gpu
 import qsim.memory
+import qsim.prepare
 from qsim import Circuit, UsageError, Weight, state
 from qsim.engines import select_engine
 from qsim.engines.cuda import CudaEngine, compiling
+from qsim.engines.cuda.gpu import Gpu
 from qsim.engines.reference import ReferenceEngine
 
 # --- Compiled for GPUs ----------------------------------------------------------------------------
@@ -127,6 +129,17 @@ def test_asked_for_it_is_refused_in_one_sentence() -> None:
     weights = torch.rand(1)
     with pytest.raises(UsageError, match=r"on a cuda device, not on cpu: move them by"):
         state(Circuit(1).rx(Weight(0), 0), weights, engine="cuda")
+
+
+def test_noise_is_not_for_the_cuda_engine() -> None:
+    """Tensors on a GPU go to plain torch for it: with a warning, or if asked for, not at all."""
+    engine = CudaEngine(Gpu())
+    with pytest.raises(UsageError, match="gates alone, without noise: use engine='reference'"):
+        qsim.prepare._without_gpu(engine, "cuda")
+    qsim.engines.warn_reference.cache_clear()
+    with pytest.warns(UserWarning, match="slow, because the cuda engine runs gates alone"):
+        assert isinstance(qsim.prepare._without_gpu(engine, "auto"), ReferenceEngine)
+    qsim.engines.warn_reference.cache_clear()
 
 
 def test_with_a_gpu_it_is_the_engine_of_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,12 +43,9 @@ class Run:
         self.paulis = (
             None if self.observables is None else self.tape.paulis(self.program, self.observables)
         )
-        self.stages, self.bits = self.tape.plan.stages, self.tape.plan.bits
-        tile = min((stage.bits for stage in self.stages if stage.matrix < 0), default=self.bits)
-        self.whole = len(self.stages) == 1 and self.stages[0].matrix < 0 and tile == self.bits
         # As many parts in every stage, because each part keeps its sums.
         most = 2 ** (max(1, _BLOCKS // self.batch).bit_length() - 1)
-        self.parts = min(2 ** (self.bits - tile), most)
+        self.parts = min(2 ** (self.tape.bits - self.tape.tile_bits), most)
 
     # --- There ------------------------------------------------------------------------------------
 
@@ -61,12 +58,12 @@ class Run:
             result = self._real(self.batch, len(self.observables))
             target = {"values": result}
         begin = self.tensors[2] if len(self.tensors) > 2 else None
-        if self.whole:
-            self.psi = self._complex(self.batch, 2**self.bits) if keep else None
+        if self.tape.whole:
+            self.psi = self._complex(self.batch, 2**self.tape.bits) if keep else None
             self._stage("forward", 0, begin=begin, psi=self.psi, **target)
             return result
         psi = self._start(begin)
-        for number, stage in enumerate(self.stages):
+        for number, stage in enumerate(self.tape.stages):
             if stage.matrix < 0:
                 self._stage("forward", number, begin=begin, psi=psi)
             else:
@@ -76,8 +73,8 @@ class Run:
 
     def _start(self, begin: Tensor | None) -> Tensor:
         """Room for the states; with what a run begins with, where the first stage is a matrix."""
-        psi = self._complex(self.batch, 2**self.bits)
-        if self.stages[0].matrix >= 0:
+        psi = self._complex(self.batch, 2**self.tape.bits)
+        if self.tape.stages[0].matrix >= 0:
             if begin is not None:
                 return psi.copy_(begin)
             psi.zero_()[:, 0] = 1
@@ -97,11 +94,11 @@ class Run:
     def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         given = cotangent.resolve_conj().resolve_neg().contiguous()
         to_start, sources = any(wanted[2:]), wanted[0] + 2 * wanted[1]
-        first = 0 if to_start else self.tape.plan.first_groups[sources]
-        sums = self._real(self.batch, self.parts, self.tape.plan.num_acts, 4)
+        first = 0 if to_start else self.tape.first_groups[sources]
+        sums = self._real(self.batch, self.parts, self.tape.num_acts, 4)
         fields = {"sums": sums, "wanted": sources, "first_group": first}
-        if self.whole:
-            lambda_ = self._complex(self.batch, 2**self.bits) if to_start else None
+        if self.tape.whole:
+            lambda_ = self._complex(self.batch, 2**self.tape.bits) if to_start else None
             self._stage("backward", 0, psi=self.psi, lambda_=lambda_, cotangent=given, **fields)
         else:
             lambda_ = self._undo(self._seeded(given), -1 if to_start else first, fields)
@@ -112,9 +109,9 @@ class Run:
         return (*gradients, *(at_start if to_start else [None] * len(wanted[2:])))
 
     def _seeded(self, cotangent: Tensor) -> Tensor:
-        lambda_ = self._complex(self.batch, 2**self.bits)
+        lambda_ = self._complex(self.batch, 2**self.tape.bits)
         if self.observables is None:
-            if self.bits > self.num_qubits:
+            if self.tape.bits > self.num_qubits:
                 lambda_.zero_()
             self._spread("states", cotangent=cotangent, lambda_=lambda_)
         else:
@@ -125,7 +122,7 @@ class Run:
         """Lambda before all stages with groups from `first` on; the sums are left in the fields."""
         assert self.psi is not None
         psi = self.psi.clone()  # which a second pass will want
-        for number, stage in reversed(list(enumerate(self.stages))):
+        for number, stage in reversed(list(enumerate(self.tape.stages))):
             if stage.groups <= first:
                 break
             if stage.matrix < 0:
@@ -151,8 +148,8 @@ class Run:
     # --- Launches ---------------------------------------------------------------------------------
 
     def _stage(self, kernel: str, number: int, **fields: Any) -> None:
-        bits, real = self.stages[number].bits, self.like.itemsize
-        threads = self._threads(2 ** (bits - self.tape.plan.group_bits))
+        bits, real = self.tape.stages[number].bits, self.like.itemsize
+        threads = self._threads(2 ** (bits - self.tape.group_bits))
         warps = -(-threads // self.launcher.warp)
         shared = _native.cuda.stage_bytes(bits, real, warps if kernel == "backward" else 0)
         self._launch(
@@ -166,7 +163,7 @@ class Run:
 
     def _spread(self, kernel: str, **fields: Any) -> None:
         """A kernel whose threads share out the amplitudes."""
-        threads = self._threads(2**self.bits)
+        threads = self._threads(2**self.tape.bits)
         self._launch(kernel, Launch(self.batch, self.parts, threads, 0), **fields)
 
     def _launch(self, kernel: str, launch: Launch, **fields: Any) -> None:

@@ -19,15 +19,29 @@ class DeviceTape:
     """A program on a device, for one precision, and for gradients or not: see tape.cuh.
 
     Attributes:
-        plan: what launching needs to know of it.
         content: its bytes on the device.
+        stages: their bits, matrices and groups, as in StageShape.
+        bits: of an address.
+        tile_bits: of the stages' tiles; those of a matrix have none.
+        group_bits: of what a thread holds in registers.
+        num_acts: fused matrices.
+        first_groups: the first group that reads any of the wanted sources, by their bits.
+        whole: whether a state is one tile from beginning to end.
     """
 
     def __init__(
         self, program: Program, device: torch.device, real: torch.dtype, back: bool
     ) -> None:
-        self.plan: Any = _native.cuda.Tape(program.native, real == torch.float32, back)
-        self.content = _upload(self.plan.bytes, device)
+        plan = _native.cuda.Tape(program.native, real == torch.float32, back)
+        self.content = _upload(plan.bytes, device)
+        self.stages: list[Any] = plan.stages
+        self.bits: int = plan.bits
+        self.group_bits: int = plan.group_bits
+        self.num_acts: int = plan.num_acts
+        self.first_groups: list[int] = plan.first_groups
+        tiles = [stage.bits for stage in self.stages if stage.matrix < 0]
+        self.tile_bits: int = min(tiles, default=self.bits)
+        self.whole = tiles == [self.bits] and len(self.stages) == 1
         self._paulis: dict[tuple[PauliString, ...], Tensor] = {}
 
     def paulis(self, program: Program, observables: tuple[PauliString, ...]) -> Tensor:
