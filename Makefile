@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
     then echo $$python; exit; fi; done; echo python3)
 
 CXX_SOURCES := $(shell find qsim -name '*.cpp' -o -name '*.hpp')
+FORMATTED := $(shell find qsim tests -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
 STAMP := $(VENV)/.installed
 SANITIZED := build/sanitize
 
@@ -34,7 +35,7 @@ check: $(STAMP) ## Check format, style, types, architecture, and that the wheel 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
+	$(BIN)/clang-format --dry-run -Werror $(FORMATTED)
 	$(PIP) wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist \
 	    -Cbuild-dir=build/strict -Ccmake.define.QSIM_WERROR=ON
 
@@ -54,7 +55,7 @@ sanitize: $(STAMP) ## Run the tests of the C++ engine with AddressSanitizer and 
 format: $(STAMP) ## Format the sources
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(CXX_SOURCES)
+	$(BIN)/clang-format -i $(FORMATTED)
 
 bench: $(STAMP) ## Measure the speed of the engines
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -171,7 +171,7 @@ class PauliSum(_Operator):
         0.5*ZZ + 0.25*XI + 0.25*IX
     """
 
-    __slots__ = ("_given", "_places", "_strings")
+    __slots__ = ("_given", "_placed", "_places", "_strings")
 
     def __init__(
         self,
@@ -199,6 +199,7 @@ class PauliSum(_Operator):
         index = [places.setdefault(string, len(places)) for string in strings]
         self._strings = Strings(places)
         self._given = given
+        self._placed: dict[torch.device, Tensor] = {}
         self._places = torch.tensor(index) if len(places) < len(index) else None
 
     @classmethod
@@ -224,6 +225,18 @@ class PauliSum(_Operator):
             return self._given
         empty = self._given.new_zeros(len(self.strings))
         return empty.index_add(0, self._places.to(empty.device), self._given)
+
+    def coefficients_on(self, device: torch.device) -> Tensor:
+        """The same in double precision on a device, where constants stay once they are there.
+
+        Copying them in every step would wait for a GPU, and no CUDA graph could hold the step.
+        """
+        given = self._given
+        if given.requires_grad or given.device == device:
+            return self.coefficients.to(device, torch.float64)
+        if device not in self._placed:
+            self._placed[device] = self.coefficients.to(device, torch.float64)
+        return self._placed[device]
 
     @property
     def terms(self) -> tuple[tuple[float, PauliString], ...]:

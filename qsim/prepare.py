@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, density, select_engine
+from qsim.engines import Engine, density, select_engine, warn_reference
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
@@ -228,7 +228,8 @@ def prepare(
     initial = None if initial_state is None else _initial(initial_state, circuit.num_qubits)
     everything = dict(tensors) if initial is None else {**tensors, "initial_state": initial}
     extra = tensors_of(circuit, values) if circuit.expressions or values else {}
-    real, device = _common({**everything, **extra}, dtype)
+    real, device = _common({**everything, **extra}, dtype, engine)
+    chosen = select_engine(engine, device.type)
     ready = {
         name: tensors[name].to(real)
         if name in tensors
@@ -240,9 +241,10 @@ def prepare(
     batch, batched = _batch({**everything, **ready})
     if initial is not None:
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
-    chosen = select_engine(engine, device.type)
     check_method(method, trajectories, shots)
     if not gates_alone and (noise is not None or not circuit.is_unitary):
+        if device.type == "cuda":
+            chosen = _without_gpu(chosen, engine)
         chosen = noise_engine(
             plain,
             noise,
@@ -264,11 +266,23 @@ def prepare(
         batch=batch,
         batched=batched,
     )
-    if device.type == "cpu":
-        _check_memory(call)
-        if not transforms.active():  # there, values are seen only inside a run
-            check_values(tensors, initial)
+    _check_memory(call)
+    # Looking at values would wait for a GPU; under a transform they are seen only inside a run.
+    if device.type == "cpu" and not transforms.active():
+        check_values(tensors, initial)
     return call
+
+
+def _without_gpu(engine: Engine, name: str) -> Engine:
+    """The engine in plain torch instead of the cuda engine, unless that was asked for."""
+    if name == "cuda":
+        raise UsageError(
+            "the cuda engine runs gates alone, without noise: use engine='reference', or tensors "
+            "on the cpu"
+        )
+    if not isinstance(engine, ReferenceEngine):
+        warn_reference("the cuda engine runs gates alone, without noise")
+    return engine.reference()
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:
@@ -319,11 +333,12 @@ def _check_memory(call: Call) -> None:
     gradient = call.wants_gradient
     held = call.engine.states_held(call.circuit, gradient)
     why = IN_GRADIENT if gradient else ""
-    check_states(call.circuit.num_qubits, call.batch, 2 * call.weights.itemsize, held, why)
+    amplitude = 2 * call.weights.itemsize
+    check_states(call.circuit.num_qubits, call.batch, amplitude, held, why, call.weights.device)
 
 
 def _common(
-    tensors: Mapping[str, Tensor], dtype: torch.dtype | None
+    tensors: Mapping[str, Tensor], dtype: torch.dtype | None, engine: str
 ) -> tuple[torch.dtype, torch.device]:
     devices = {tensor.device for tensor in tensors.values()}
     if len(devices) > 1:
@@ -334,7 +349,7 @@ def _common(
         raise UsageError(f"dtype is torch.complex64 or torch.complex128, not {dtype}")
     double = any(t.dtype in (torch.float64, torch.complex128) for t in tensors.values())
     real = _REAL[dtype] if dtype is not None else (torch.float64 if double else torch.float32)
-    return real, devices.pop() if devices else torch.device("cpu")
+    return real, devices.pop() if devices else torch.device("cuda" if engine == "cuda" else "cpu")
 
 
 def _batch(tensors: Mapping[str, Tensor]) -> tuple[int, bool]:

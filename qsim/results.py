@@ -29,6 +29,8 @@ from qsim.prepare import Call
 from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
 from qsim.strings import Strings
 
+_CPU = torch.device("cpu")
+
 
 class Layout(NamedTuple):
     """Observables as strings, each once, and which strings make which observable.
@@ -44,13 +46,14 @@ class Layout(NamedTuple):
     columns: Tensor | None
 
 
-def layout(observables: tuple[Observable, ...]) -> Layout:
-    """The layout of checked observables."""
-    return _layout(tuple(o if isinstance(o, PauliString) else o.strings for o in observables))
+def layout(observables: tuple[Observable, ...], device: torch.device = _CPU) -> Layout:
+    """The layout of checked observables, with its tensors on a device."""
+    parts = tuple(o if isinstance(o, PauliString) else o.strings for o in observables)
+    return _layout(parts, device)
 
 
 @lru_cache(maxsize=256)
-def _layout(parts: tuple[PauliString | Strings, ...]) -> Layout:
+def _layout(parts: tuple[PauliString | Strings, ...], device: torch.device) -> Layout:
     if all(isinstance(part, PauliString) for part in parts):
         return Layout(Strings(parts), None, None)  # type: ignore[arg-type]
     places: dict[PauliString, int] = {}
@@ -59,7 +62,8 @@ def _layout(parts: tuple[PauliString | Strings, ...]) -> Layout:
         for string in (part,) if isinstance(part, PauliString) else part:
             rows.append(row)
             columns.append(places.setdefault(string, len(places)))
-    return Layout(Strings(places), torch.tensor(rows), torch.tensor(columns))
+    placed = (torch.tensor(numbers, device=device) for numbers in (rows, columns))
+    return Layout(Strings(places), *placed)
 
 
 def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
@@ -72,13 +76,13 @@ def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
     """
     if all(isinstance(observable, PauliString) for observable in observables):
         return values
-    _, rows, columns = layout(observables)
+    _, rows, columns = layout(observables, values.device)
     assert rows is not None
     assert columns is not None
     coefficients = torch.cat([coefficients_of(o, values) for o in observables])
-    terms = values.double()[:, columns.to(values.device)] * coefficients
+    terms = values.double()[:, columns] * coefficients
     empty = terms.new_zeros(len(values), len(observables))
-    return empty.index_add(1, rows.to(values.device), terms).to(values.dtype)
+    return empty.index_add(1, rows, terms).to(values.dtype)
 
 
 def coefficients_of(observable: Observable, like: Tensor) -> Tensor:
@@ -89,8 +93,9 @@ def coefficients_of(observable: Observable, like: Tensor) -> Tensor:
     """
     if isinstance(observable, PauliString):
         return torch.ones(1, dtype=torch.float64, device=like.device)
-    found = observable.coefficients.to(like.device, torch.float64)
-    checked = found.requires_grad and not transforms.active()
+    found = observable.coefficients_on(like.device)
+    # Looking at values would wait for a GPU; under a transform they are seen only inside a run.
+    checked = found.requires_grad and found.device.type == "cpu" and not transforms.active()
     if checked and not bool(found.detach().isfinite().all()):
         raise UsageError("coefficients of a PauliSum hold a value that is not finite")
     return found

@@ -16,6 +16,8 @@ from qsim.strings import Strings
 
 try:
     from qsim.engines.cpu import CpuEngine
+    from qsim.engines.cuda import CudaEngine
+    from qsim.engines.cuda import gpu as _gpu
 
     native_missing = ""
 except ImportError as error:
@@ -64,30 +66,45 @@ def select_engine(name: str, device_type: str) -> Engine:
     Raises:
         UsageError: for an unknown engine, or one that does not fit the device or this installation.
     """
-    if name not in ("auto", "cpu", "reference"):
-        raise UsageError(f"there is no engine {name!r}: use auto, cpu, reference or stim")
-    if name == "cpu" and device_type != "cpu":
+    if name not in ("auto", "cpu", "cuda", "reference"):
+        raise UsageError(f"there is no engine {name!r}: use auto, cpu, cuda, reference or stim")
+    if name in ("cpu", "cuda") and name != device_type:
         raise UsageError(
-            f"the cpu engine takes tensors on the cpu, not on {device_type}: use engine='auto'"
+            f"the {name} engine takes tensors on a {name} device, not on {device_type}: "
+            f"move them by .to({name!r}), or use engine='auto'"
         )
-    if name == "cpu" and native_missing:
-        raise UsageError(
-            f"the cpu engine was not built ({native_missing}): install a C++ compiler and "
-            "reinstall, or use engine='reference'"
-        )
-    if name == "reference" or device_type != "cpu":
+    if name == "reference" or device_type not in ("cpu", "cuda"):
         return ReferenceEngine()
+    missing = _missing(device_type)
+    if missing and name == "auto":
+        warn_reference(missing)
+        return ReferenceEngine()
+    if missing:
+        raise UsageError(f"{missing}, or use engine='reference'")
+    return CpuEngine() if device_type == "cpu" else _cuda_engine()
+
+
+def _missing(device_type: str) -> str:
+    """Why the engine for a type of device cannot be had, and what to do; empty if it can."""
     if native_missing:
-        _warn_reference()
-        return ReferenceEngine()
-    return CpuEngine()
+        return (
+            f"the {device_type} engine was not built ({native_missing}): install a C++ compiler "
+            "and reinstall efficient-qml"
+        )
+    missing = _gpu.missing() if device_type == "cuda" else ""
+    return missing and f"the cuda engine cannot run: {missing}"
 
 
 @cache
-def _warn_reference() -> None:
+def _cuda_engine() -> CudaEngine:
+    return CudaEngine(_gpu.Gpu())
+
+
+@cache
+def warn_reference(missing: str) -> None:
+    """Say once that the reference engine serves, and why."""
     warnings.warn(
-        "qsim runs on its reference engine, which is slow, because the compiled one is missing "
-        f"({native_missing}): install a C++ compiler and reinstall efficient-qml",
+        f"qsim runs on its reference engine, which is slow, because {missing}",
         stacklevel=_level_outside(),
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from qsim.circuit import Angle, Circuit, Symbol
+from qsim.circuit import Angle, Circuit, Operation, Symbol
 from qsim.gates import Gate
+from qsim.memory import IN_GRADIENT, check_states
 from qsim.observables import PauliString
 from qsim.paulis import expectations
 from qsim.strings import Strings
@@ -60,6 +61,30 @@ class ReferenceEngine:
         # made of it.
         kept = [1 + (op.gate.action is not None) for op in circuit.gates if op.params]
         return _AT_A_GATE + sum(kept)
+
+
+def rerun(
+    num_qubits: int,
+    operations: Sequence[Operation],
+    observables: tuple[PauliString, ...] | None,
+    batch: int,
+    weights: Tensor,
+    inputs: Tensor,
+    initial: Tensor | None = None,
+) -> Tensor:
+    """Expectation values, or without observables states, that autograd can differentiate twice.
+
+    Raises:
+        UsageError: if what autograd keeps is beyond the memory.
+    """
+    engine, circuit = ReferenceEngine(), Circuit(num_qubits)
+    for operation in operations:
+        circuit.append(*operation)
+    held = engine.states_held(circuit, gradient=True)
+    check_states(num_qubits, batch, 2 * weights.itemsize, held, IN_GRADIENT, weights.device)
+    if observables is None:
+        return engine.state(circuit, weights, inputs, batch, initial)
+    return engine.expval(circuit, observables, weights, inputs, batch, initial)
 
 
 def value_of(param: Angle, weights: Tensor, inputs: Tensor) -> float | Tensor:

@@ -1,6 +1,12 @@
 """What the tests of qsim share: circuits, tensors and observables for Hypothesis to draw."""
 
-from collections.abc import Callable, Sequence
+import ctypes
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +16,8 @@ from hypothesis import strategies as st
 from scipy.stats import unitary_group
 from torch import Tensor
 
+import qsim.engines.cuda
+import qsim.prepare
 from qsim import (
     GATES,
     Circuit,
@@ -22,9 +30,14 @@ from qsim import (
     probabilities,
     state,
 )
+from qsim.engines import Engine, select_engine
+from qsim.engines.cuda import CudaEngine
+from qsim.engines.cuda.gpu import Gpu
+from qsim.engines.cuda.launching import Arguments, Launch
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
+from qsim.strings import Strings
 from qsim.trig import PAULI
 
 # The same examples in every run: what fails here fails everywhere.
@@ -225,6 +238,84 @@ def oracle() -> type[Oracle]:
     return Oracle
 
 
+# --- The GPU engine without a GPU -----------------------------------------------------------------
+
+
+class Emulator:
+    """Runs the kernels compiled as ordinary C++, blocks of one thread one after another."""
+
+    warp = most_threads = 1
+
+    def __init__(self, folder: Path) -> None:
+        self._libraries = {
+            real: self._compiled(name, folder)
+            for real, name in ((torch.float32, "float"), (torch.float64, "double"))
+        }
+
+    @staticmethod
+    def _compiled(real: str, folder: Path) -> ctypes.CDLL:
+        here, library = Path(__file__).parent / "emulation", folder / f"{real}.so"
+        flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+        flags += ["-Wno-unknown-pragmas", f"-DQSIM_REAL={real}"]
+        if "libasan" in os.environ.get("LD_PRELOAD", ""):
+            flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1"]
+        kernels = Path(qsim.engines.cuda.__file__).parent
+        folders = [f"-I{here}", f"-I{kernels}"]
+        compiler = [*os.environ.get("CXX", "c++").split(), *flags, *folders]
+        subprocess.run([*compiler, str(here / "emulator.cpp"), "-o", str(library)], check=True)
+        loaded = ctypes.CDLL(str(library))
+        assert loaded.arguments_size() == ctypes.sizeof(Arguments)
+        return loaded
+
+    def launch(self, kernel: str, like: Tensor, launch: Launch, arguments: Arguments) -> None:
+        assert launch.threads == 1
+        run = self._libraries[like.dtype].launch
+        shared = ctypes.c_ulong(launch.shared)
+        assert run(kernel.encode(), launch.x, launch.y, shared, ctypes.byref(arguments)) == 0
+
+
+@dataclass(frozen=True)
+class OnGpu:
+    """The GPU engine for tensors on the cpu, which go to the GPU and come back."""
+
+    engine: CudaEngine
+
+    def expval(self, circuit: Circuit, strings: Strings, *given: Any) -> Tensor:
+        return self.engine.expval(circuit, strings, *self._moved(given)).cpu()
+
+    def state(self, circuit: Circuit, *given: Any) -> Tensor:
+        return self.engine.state(circuit, *self._moved(given)).cpu()
+
+    def states_held(self, circuit: Circuit, gradient: bool) -> int:
+        return self.engine.states_held(circuit, gradient)
+
+    def reference(self) -> Engine:
+        return self.engine.reference()
+
+    @staticmethod
+    def _moved(given: Sequence[Any]) -> list[Any]:
+        return [value.cuda() if isinstance(value, Tensor) else value for value in given]
+
+
+@pytest.fixture(scope="session")
+def cuda_engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+    """The GPU engine in emulation, and on a GPU."""
+    emulated = CudaEngine(Emulator(tmp_path_factory.mktemp("emulation")))
+    return {"cuda-emulated": emulated, "cuda-on-gpu": OnGpu(CudaEngine(Gpu()))}
+
+
+@pytest.fixture(scope="module")
+def named_cuda(cuda_engines: dict[str, Engine]) -> Iterator[None]:
+    """Lets a module's tests choose engine="cuda-emulated" and engine="cuda-on-gpu"."""
+
+    def select(name: str, device_type: str) -> Engine:
+        return cuda_engines.get(name) or select_engine(name, device_type)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qsim.prepare, "select_engine", select)
+        yield
+
+
 class Comparison:
     """Results and gradients side by side."""
 
@@ -268,8 +359,9 @@ class Comparison:
         inputs: Tensor,
         observables: list[PauliString],
         tolerance: float,
+        engine: str = "cpu",
     ) -> None:
-        """Values, states, probabilities, gradients: cpu against the reference in double precision.
+        """Values, states, probabilities, gradients, against the reference in double precision.
 
         Gradients are sums over many gates; single precision gives them ten times more room.
         """
@@ -285,7 +377,7 @@ class Comparison:
                 ),
             ]
 
-        ours = all_of(weights, inputs, "cpu")
+        ours = all_of(weights, inputs, engine)
         theirs = all_of(weights.double(), inputs.double(), "reference")
         assert ours[0][0].dtype == weights.dtype
         for (value, *slopes), (expected, *expected_slopes) in zip(ours, theirs, strict=True):

@@ -25,9 +25,10 @@ from qsim import (
 )
 from qsim.interop.qiskit import to_qiskit
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
 
-ENGINES = ("cpu", "reference")
+CUDA = ("cuda-emulated", pytest.param("cuda-on-gpu", marks=pytest.mark.gpu))
+ENGINES = ("cpu", *CUDA, "reference")
 BATCHES = (None, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33)  # blocks hold 1, 4, 8 and 16 samples
 REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 PRECISIONS = [(torch.complex64, 1e-6), (torch.complex128, 1e-12)]
@@ -37,16 +38,20 @@ FAMILIES = (
     ("h", "ry", "ch", "cry", "x", "cx", "swap"),
     ("u3", "rz", "cp", "crz", "cz", "x", "cx", "swap"),
 )
-BOTH = pytest.mark.parametrize("engine", ENGINES)
+EVERY = pytest.mark.parametrize("engine", ENGINES)
+COMPILED = pytest.mark.parametrize("engine", ENGINES[:3])
 
 Strategies = Callable[..., st.SearchStrategy]
 
 
-@pytest.fixture(scope="module", params=_native.instruction_sets())
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Runs the test once for each instruction set of this processor."""
+@pytest.fixture(scope="module", params=[*_native.instruction_sets(), *CUDA])
+def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test with each engine that is compiled, and for each instruction set."""
+    if request.param not in _native.instruction_sets():
+        yield request.param
+        return
     _native.use_instruction_set(request.param)
-    yield request.param
+    yield "cpu"
     _native.use_instruction_set(_native.instruction_sets()[0])
 
 
@@ -57,15 +62,15 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
-# --- cpu against reference ------------------------------------------------------------------------
+# --- Compiled engines against reference -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @settings(max_examples=60)
 @given(data=st.data(), batch=st.sampled_from(BATCHES))
-def test_cpu_agrees_with_reference(
+def test_compiled_engines_agree_with_reference(
     compare: Any,
-    instruction_set: str,
+    compiled: str,
     circuits: Strategies,
     tensors: Strategies,
     observables: Strategies,
@@ -78,7 +83,7 @@ def test_cpu_agrees_with_reference(
     circuit = data.draw(circuits(max_qubits=6, names=names))
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
-    compare.agrees(circuit, weights, inputs, measured, tolerance)
+    compare.agrees(circuit, weights, inputs, measured, tolerance, compiled)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 16])
@@ -87,9 +92,9 @@ def test_cpu_agrees_with_reference(
 )
 @settings(max_examples=6)
 @given(data=st.data())
-def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
+def test_compiled_engines_agree_where_states_are_swept_in_tiles(
     compare: Any,
-    instruction_set: str,
+    compiled: str,
     circuits: Strategies,
     tensors: Strategies,
     observables: Strategies,
@@ -98,7 +103,7 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     batch: int,
     data: st.DataObject,
 ) -> None:
-    """Tiles hold 7 qubits (blocks of 16 samples, double) to 10 (one sample).
+    """Tiles of the cpu hold 7 qubits (blocks of 16 samples, double) to 10 (one sample).
 
     Rounding of some 200 gates adds up to more than 1e-6 in single precision.
     """
@@ -108,13 +113,14 @@ def test_cpu_agrees_with_reference_where_states_are_swept_in_tiles(
     circuit = data.draw(circuits(**sizes, min_steps=8, max_steps=20, names=names))
     weights, inputs = data.draw(tensors(REAL[dtype], batch))
     measured = data.draw(observables(circuit.num_qubits))
-    compare.agrees(circuit, weights, inputs, measured, tolerance)
+    compare.agrees(circuit, weights, inputs, measured, tolerance, compiled)
 
 
+@COMPILED
 @pytest.mark.parametrize("count", [1, 3, 4, 30])
 @pytest.mark.parametrize("batch", [1, 5, 16])
 def test_strings_that_flip_the_same_qubits_are_read_together(
-    compare: Any, batch: int, count: int
+    compare: Any, batch: int, count: int, engine: str
 ) -> None:
     """Few are summed up one by one, many by a transform; both kinds of Y may be among them."""
     circuit = classifier(8, 1)
@@ -126,7 +132,7 @@ def test_strings_that_flip_the_same_qubits_are_read_together(
         for row in letters
         for _ in range(count)
     ]
-    compare.agrees(circuit, weights, inputs, measured, 1e-12)
+    compare.agrees(circuit, weights, inputs, measured, 1e-12, engine)
 
 
 def test_sums_over_many_amplitudes_keep_single_precision() -> None:
@@ -139,22 +145,24 @@ def test_sums_over_many_amplitudes_keep_single_precision() -> None:
     torch.testing.assert_close(single.double(), double, atol=3e-6, rtol=0)
 
 
-def test_cpu_agrees_with_reference_on_many_qubits(compare: Any) -> None:
+@COMPILED
+def test_compiled_engines_agree_on_many_qubits(compare: Any, engine: str) -> None:
     circuit = classifier(15, 1)
     weights, inputs = data_for(circuit, 2)
     measured = [PauliString.z(14, 15), PauliString("XYZ" * 5)]
-    compare.agrees(circuit, weights, inputs, measured, 1e-12)
+    compare.agrees(circuit, weights, inputs, measured, 1e-12, engine)
 
 
+@COMPILED
 @settings(max_examples=30)
 @given(data=st.data())
 def test_gates_that_only_move_amplitudes_are_exact(
-    circuits: Strategies, data: st.DataObject
+    circuits: Strategies, engine: str, data: st.DataObject
 ) -> None:
     names = ("x", "cx", "swap", "i")
     circuit = data.draw(circuits(max_qubits=8, max_steps=40, names=names))
     empty = torch.zeros(3)
-    ours = state(circuit, empty, empty, engine="cpu")
+    ours = state(circuit, empty, empty, engine=engine)
     assert torch.equal(ours, state(circuit, empty, empty, engine="reference"))
     assert torch.equal(ours.abs().sort().values, torch.eye(2**circuit.num_qubits)[-1])
 
@@ -162,7 +170,7 @@ def test_gates_that_only_move_amplitudes_are_exact(
 # --- Against Qiskit -------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @settings(max_examples=30)
 @given(data=st.data())
@@ -187,7 +195,7 @@ def test_engines_agree_with_qiskit(
     np.testing.assert_allclose(values.numpy(), expected, rtol=0, atol=tolerance)
 
 
-@BOTH
+@EVERY
 def test_qubit_zero_is_the_least_significant_bit(engine: str) -> None:
     circuit = Circuit(3).x(0)
     assert state(circuit, engine=engine).real.tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
@@ -219,7 +227,7 @@ def data_for(
     )
 
 
-@BOTH
+@EVERY
 def test_second_derivatives(engine: str) -> None:
     circuit = Circuit(2).ry(Input(0), 0).crx(Weight(0), 0, 1).u3(Weight(1), 0.3, Weight(0), 1)
     measured = [PauliString("ZX"), PauliString("YI")]
@@ -236,16 +244,17 @@ def test_second_derivatives(engine: str) -> None:
     assert torch.autograd.gradgradcheck(states, (weights, inputs))
 
 
-def test_hessian_is_that_of_the_reference() -> None:
+@COMPILED
+def test_hessian_is_that_of_the_reference(engine: str) -> None:
     circuit = classifier()
     weights, inputs = data_for(circuit, 3)
 
-    def hessian(engine: str) -> Tensor:
+    def hessian(name: str) -> Tensor:
         return torch.autograd.functional.hessian(
-            lambda w: expval(circuit, None, w, inputs, engine=engine).square().sum(), weights
+            lambda w: expval(circuit, None, w, inputs, engine=name).square().sum(), weights
         )
 
-    torch.testing.assert_close(hessian("cpu"), hessian("reference"), atol=1e-12, rtol=0)
+    torch.testing.assert_close(hessian(engine), hessian("reference"), atol=1e-12, rtol=0)
 
 
 def test_create_graph_belongs_to_the_circuit_that_ran() -> None:
@@ -257,7 +266,7 @@ def test_create_graph_belongs_to_the_circuit_that_ran() -> None:
     assert slope.item() == pytest.approx(-np.sin(0.3))
 
 
-@BOTH
+@EVERY
 def test_backward_twice(engine: str) -> None:
     circuit = classifier()
     weights, inputs = data_for(circuit, 5)
@@ -272,7 +281,7 @@ def test_backward_twice(engine: str) -> None:
         loss.backward()
 
 
-@BOTH
+@EVERY
 def test_gradients_only_where_they_are_asked_for(compare: Any, engine: str) -> None:
     circuit = classifier()
     weights, inputs = data_for(circuit, 5)
@@ -306,7 +315,7 @@ def test_weights_that_no_gate_uses_have_gradient_zero(create_graph: bool) -> Non
     assert slope.tolist() == [0, 0]
 
 
-@BOTH
+@EVERY
 def test_no_observables_give_no_values_and_no_gradient(engine: str) -> None:
     weights = torch.rand(5, 1, requires_grad=True)
     values = expval(Circuit(2).rx(Weight(0), 0), [], weights, engine=engine)
@@ -329,7 +338,7 @@ def test_weights_changed_in_place_before_backward_are_refused() -> None:
 # --- Tensors of every kind ------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("batch", [1, 2, 5, 8, 17])
 def test_batches_are_samples_one_by_one(batch: int, engine: str) -> None:
     circuit = classifier(3)
@@ -346,7 +355,7 @@ def test_batches_are_samples_one_by_one(batch: int, engine: str) -> None:
     torch.testing.assert_close(shared, expanded, atol=1e-13, rtol=0)
 
 
-@BOTH
+@EVERY
 def test_tensors_need_not_be_contiguous(compare: Any, engine: str) -> None:
     circuit = classifier(3)
     weights = torch.randn(circuit.num_weights, 7, dtype=torch.float64).T
@@ -365,7 +374,7 @@ def test_tensors_need_not_be_contiguous(compare: Any, engine: str) -> None:
         compare.assert_close(tuple(found), tuple(expected), 1e-13)
 
 
-@BOTH
+@EVERY
 def test_weights_that_are_negated_lazily(engine: str) -> None:
     weights = torch.tensor([1.0 + 2.0j]).conj().imag
     assert weights.is_neg()
@@ -373,7 +382,7 @@ def test_weights_that_are_negated_lazily(engine: str) -> None:
     assert found.item() == pytest.approx(np.sin(2))
 
 
-@BOTH
+@EVERY
 def test_cotangents_that_are_negated_or_conjugated_lazily(engine: str) -> None:
     circuit = Circuit(1).rx(Weight(0), 0)
     weights = torch.tensor([[0.4]], requires_grad=True)
@@ -386,7 +395,7 @@ def test_cotangents_that_are_negated_or_conjugated_lazily(engine: str) -> None:
     assert slope.item() == pytest.approx(np.cos(0.2) / 2)
 
 
-@BOTH
+@EVERY
 def test_dtype_is_that_of_the_tensors_or_as_asked(engine: str) -> None:
     circuit = Circuit(1).rx(Weight(0), 0).ry(Input(0), 0)
     single, double = torch.rand(1), torch.rand(1, dtype=torch.float64)
@@ -410,7 +419,7 @@ def test_dtype_is_that_of_the_tensors_or_as_asked(engine: str) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-def test_large_angles(instruction_set: str, dtype: torch.dtype, tolerance: float) -> None:
+def test_large_angles(compiled: str, dtype: torch.dtype, tolerance: float) -> None:
     """Sine and cosine of angles on both sides of every limit of the argument reduction."""
     size = torch.tensor([1.0, 100, 8191, 8193, 1e4, 1e6, 1048575, 1048577, 1e9, 1e12])
     angles = (size[:, None] + torch.linspace(0, 7, 40)).flatten()
@@ -418,13 +427,13 @@ def test_large_angles(instruction_set: str, dtype: torch.dtype, tolerance: float
     circuit = Circuit(1).rx(Weight(0), 0)
     measured = [PauliString("Z"), PauliString("Y")]
     expected = torch.cat([angles.double().cos(), -angles.double().sin()], 1)
-    batched = expval(circuit, measured, angles)
+    batched = expval(circuit, measured, angles, engine=compiled)
     torch.testing.assert_close(batched.double(), expected, atol=tolerance, rtol=0)
-    alone = torch.stack([expval(circuit, measured, angle) for angle in angles[::7]])
+    alone = torch.stack([expval(circuit, measured, a, engine=compiled) for a in angles[::7]])
     torch.testing.assert_close(alone.double(), expected[::7], atol=tolerance, rtol=0)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("angle", [1e4 + 0.1, 1e6 + 0.1, -1e6 - 0.3])
 def test_large_constant_angles(angle: float, engine: str) -> None:
     """A constant is a double, whatever the precision of the tensors."""
@@ -432,10 +441,10 @@ def test_large_constant_angles(angle: float, engine: str) -> None:
     assert values.item() == pytest.approx(np.cos(angle), abs=1e-6)
 
 
-def test_sine_and_cosine_to_the_last_digits(instruction_set: str) -> None:
+def test_sine_and_cosine_to_the_last_digits(compiled: str) -> None:
     angles = torch.linspace(-12, 12, 4096, dtype=torch.float64)[:, None]
     for precision, tolerance in ((angles.float(), 1.5e-7), (angles, 4e-16)):
-        found = state(Circuit(1).ry(Weight(0), 0), precision).real.double()
+        found = state(Circuit(1).ry(Weight(0), 0), precision, engine=compiled).real.double()
         half = precision.double() / 2
         torch.testing.assert_close(
             found, torch.cat([half.cos(), half.sin()], 1), atol=tolerance, rtol=0
@@ -471,7 +480,7 @@ def test_unknown_instruction_set_is_refused() -> None:
         _native.use_instruction_set("z80")
 
 
-@BOTH
+@EVERY
 def test_a_batch_without_samples_is_refused(engine: str) -> None:
     for weights, inputs in [(torch.zeros(0, 1), None), (torch.zeros(1), torch.zeros(0, 0))]:
         with pytest.raises(UsageError, match="batch"):

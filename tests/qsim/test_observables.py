@@ -198,3 +198,12 @@ def test_trained_coefficients_that_became_nan_are_refused() -> None:
         numbers *= float("nan")
     with pytest.raises(UsageError, match=r"coefficients .* not finite"):
         expval(Circuit(1).rx(Weight(0), 0), [value], torch.zeros(1))
+
+
+def test_constant_coefficients_are_copied_to_a_device_once() -> None:
+    numbers, there = torch.tensor([0.5, -1.2]), torch.device("meta")
+    constant = PauliSum(["ZZ", "XI"], numbers)
+    assert constant.coefficients_on(there) is constant.coefficients_on(there)
+    assert constant.coefficients_on(there).dtype == torch.float64
+    trained = PauliSum(["ZZ", "XI"], numbers.clone().requires_grad_())
+    assert trained.coefficients_on(there) is not trained.coefficients_on(there)

@@ -7,9 +7,8 @@ from torch import Tensor
 
 import qsim._native as _native
 from qsim.circuit import Circuit
-from qsim.engines.reference import ReferenceEngine
+from qsim.engines.reference import ReferenceEngine, rerun
 from qsim.gradients import adjoint
-from qsim.memory import IN_GRADIENT, check_states
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
 
@@ -105,17 +104,7 @@ class _Run:
         return gradients
 
     def reference(self, *tensors: Tensor) -> Tensor:
-        weights, inputs, initial = (*tensors, None)[:3]
-        assert weights is not None
-        assert inputs is not None
-        engine, circuit = ReferenceEngine(), Circuit(self.num_qubits)
-        for operation in self.operations:
-            circuit.append(*operation)
-        held = engine.states_held(circuit, gradient=True)
-        check_states(self.num_qubits, self.batch, 2 * weights.itemsize, held, IN_GRADIENT)
-        if self.observables is None:
-            return engine.state(circuit, weights, inputs, self.batch, initial)
-        return engine.expval(circuit, self.observables, weights, inputs, self.batch, initial)
+        return rerun(self.num_qubits, self.operations, self.observables, self.batch, *tensors)
 
     def _call(self) -> tuple[int | bool, ...]:
         """Where the tensors lie and how long they are; see CallRow in module.cpp."""

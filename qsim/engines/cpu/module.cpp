@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "../cuda/bindings.hpp"
 #include "engine.hpp"
 #include "trajectories.hpp"
 #include "transfer.hpp"
@@ -308,7 +309,7 @@ void bind_engine(nb::module_ module) {
 NB_MODULE(_native, module) {
     nb::set_leak_warnings(
         false);  // programs live as long as their circuits, also past the interpreter's end
-    module.doc() = "Planner and CPU engine of qsim, in C++.";
+    module.doc() = "Planner and CPU engine of qsim, in C++, and what its GPU engine reads.";
     nb::class_<GateTable>(module, "GateTable")
         .def("__init__", [](GateTable* self, const std::vector<ElementaryRow>& elementary,
                             const std::vector<GateRow>& gates) {
@@ -327,6 +328,7 @@ NB_MODULE(_native, module) {
                      [](const cpu::TransferProgram& program) { return program.steps.size(); });
     bind_engine<float>(module.def_submodule("float32"));
     bind_engine<double>(module.def_submodule("float64"));
+    cuda::bind(module.def_submodule("cuda"));
     nb::class_<cpu::Limits>(module, "Limits")
         .def(nb::init<>())
         .def_rw("tile_bits", &cpu::Limits::tile_bits)

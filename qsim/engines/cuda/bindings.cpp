@@ -1,0 +1,53 @@
+// Python's view of the tape: bytes that are copied to the device.
+#include "bindings.hpp"
+
+#include <nanobind/stl/vector.h>
+
+#include "../cpu/engine.hpp"
+#include "tape.cuh"
+#include "tape.hpp"
+
+namespace nb = nanobind;
+
+namespace qsim::cuda {
+
+namespace {
+
+nb::bytes to_bytes(const std::string& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
+
+nb::bytes paulis(const cpu::Measurement& measurement) {
+    std::string bytes;
+    for (const cpu::PauliGroup& group : measurement.groups) {
+        for (int64_t k = group.begin; k < group.end; ++k) {
+            const cpu::Pauli& from = measurement.paulis[static_cast<size_t>(k)];
+            const Pauli pauli{group.x, from.z, from.num_y, from.sign, static_cast<int>(from.column),
+                              0};
+            bytes.append(reinterpret_cast<const char*>(&pauli), sizeof(Pauli));
+        }
+    }
+    return to_bytes(bytes);
+}
+
+}  // namespace
+
+void bind(nb::module_ module) {
+    nb::class_<StageShape>(module, "StageShape")
+        .def_ro("bits", &StageShape::bits)
+        .def_ro("matrix", &StageShape::matrix)
+        .def_ro("groups", &StageShape::groups);
+    nb::class_<TapeImage>(module, "Tape")
+        .def(nb::new_([](const Program& program, bool single, bool back) {
+            return new TapeImage(make_tape(program, single, back));
+        }))
+        .def_prop_ro("bytes", [](const TapeImage& tape) { return to_bytes(tape.bytes); })
+        .def_ro("bits", &TapeImage::bits)
+        .def_ro("group_bits", &TapeImage::group_bits)
+        .def_ro("num_acts", &TapeImage::num_acts)
+        .def_ro("num_diagonal", &TapeImage::num_diagonal)
+        .def_ro("stages", &TapeImage::stages)
+        .def_ro("first_groups", &TapeImage::first_groups);
+    module.def("paulis", &paulis);
+    module.def("stage_bytes", &stage_bytes);
+}
+
+}  // namespace qsim::cuda

@@ -1,0 +1,369 @@
+// What is launched. A state that is one tile takes one launch of `forward`, and on the way back one
+// of `backward` and one of `gradients`; a larger one takes a launch for each stage, and `expval`,
+// `seed`, `states` beside them.
+#include "groups.cuh"
+#include "paulis.cuh"
+
+namespace qsim::cuda {
+
+namespace {
+
+// One stage of one sample: its tiles one after another, from the state to shared memory and back.
+// Shared memory holds psi, lambda on the way back, the batch's matrices, the sums of the warps, and
+// which address bits the halves of a tile's place have.
+class StageRun {
+  public:
+    StageRun(const Arguments& args, bool back)
+        : args_(args),
+          tape_(*args.tape),
+          stage_(tape_.section<Stage>(tape_.stages)[args.stage]),
+          back_(back),
+          sample_(static_cast<int>(blockIdx.x)) {
+        const int size = 1 << stage_.bits;
+        tile_.bits = stage_.bits;
+        tile_.psi = reinterpret_cast<Complex*>(shared_memory());
+        tile_.lambda = back ? tile_.psi + size : nullptr;
+        matrices_ = reinterpret_cast<Matrix*>(tile_.psi + (back ? 2 : 1) * size);
+        tile_.matrices = matrices_;
+        halves_ = reinterpret_cast<u64*>(matrices_ + kBatchActs);
+        tile_.sums = reinterpret_cast<Real*>(halves_ + 2 * kHalf);
+        for (int k = threadIdx.x; k < 2 * kHalf; k += blockDim.x) {
+            u64 address = 0;
+            for (int b = 0; b < kHalfBits; ++b) {
+                const int vector = b + (k < kHalf ? 0 : kHalfBits);
+                if (k >> b & 1 && vector < stage_.bits) address ^= stage_.vectors[vector];
+            }
+            halves_[k] = address;
+        }
+        __syncthreads();
+    }
+
+    int num_tiles() const { return 1 << (tape_.bits - stage_.bits); }
+    bool whole() const { return tape_.num_stages == 1 && tape_.bits == stage_.bits; }
+
+    void enter(int number) {
+        tile_.place = spread(static_cast<u64>(number), stage_.pivots, stage_.bits);
+        first_tile_ = number == static_cast<int>(blockIdx.y);
+    }
+
+    // visit(address, amplitude of the tile at it) for the tile's amplitudes.
+    template <class Visit>
+    void each(Complex* amplitudes, Visit visit) const {
+        for (u32 c = threadIdx.x; c < 1u << stage_.bits; c += blockDim.x) {
+            const u64 address =
+                tile_.place ^ halves_[c & (kHalf - 1)] ^ halves_[kHalf + (c >> kHalfBits)];
+            visit(address, amplitudes[swizzle(c)]);
+        }
+    }
+
+    void load(const void* from, Complex* to) const {
+        const Complex* state = static_cast<const Complex*>(from) + offset(tape_.bits);
+        each(to, [&](u64 address, Complex& amplitude) { amplitude = state[address]; });
+        __syncthreads();
+    }
+
+    void store(const Complex* from, void* to) const {
+        Complex* state = static_cast<Complex*>(to) + offset(tape_.bits);
+        each(const_cast<Complex*>(from),
+             [&](u64 address, Complex& amplitude) { state[address] = amplitude; });
+    }
+
+    // What a run begins with: args.begin, or |0...0>.
+    void begin() const {
+        const Complex* given = static_cast<const Complex*>(args_.begin);
+        const u64 size = u64{1} << tape_.num_qubits;
+        each(tile_.psi, [&](u64 address, Complex& amplitude) {
+            amplitude = {given || address ? Real(0) : Real(1), 0};
+            if (given && address < size) amplitude = given[offset(tape_.num_qubits) + address];
+        });
+        __syncthreads();
+    }
+
+    void forward() const {
+        const Batch* batches = tape_.section<Batch>(tape_.batches);
+        for (int b = stage_.batch_begin; b < stage_.batch_end; ++b) {
+            prepare(batches[b]);
+            for (int g = batches[b].group_begin; g < batches[b].group_end; ++g) {
+                forward_group(tape_, tile_, batches[b], tape_.section<Group>(tape_.groups)[g]);
+                __syncthreads();
+            }
+        }
+    }
+
+    void backward() const {
+        const Batch* batches = tape_.section<Batch>(tape_.batches);
+        for (int b = stage_.batch_end; b-- > stage_.batch_begin;) {
+            if (batches[b].group_end <= args_.first_group) break;
+            prepare(batches[b]);
+            for (int g = batches[b].group_end; g-- > batches[b].group_begin;) {
+                if (g < args_.first_group) break;
+                backward_group(tape_, tile_, batches[b], tape_.section<Group>(tape_.groups)[g],
+                               args_.wanted);
+                __syncthreads();
+            }
+            keep_sums(batches[b]);
+        }
+    }
+
+    // Expectation values and states, of a state that is one tile.
+    void measure() const {
+        const auto at = [&](u64 p) { return tile_.psi[swizzle(static_cast<u32>(p))]; };
+        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
+        Real* values = static_cast<Real*>(args_.values);
+        for (int k = static_cast<int>(threadIdx.x) / kWarp; values && k < args_.num_paulis;
+             k += warps) {
+            const double value = string_sum(args_.paulis[k], 0, u64{1} << tape_.bits, at);
+            if (threadIdx.x % kWarp == 0)
+                values[args_.num_paulis * static_cast<u64>(sample_) + args_.paulis[k].column] =
+                    static_cast<Real>(value);
+        }
+        Complex* states = static_cast<Complex*>(args_.states);
+        for (u64 x = threadIdx.x; states && x < u64{1} << tape_.num_qubits; x += blockDim.x)
+            states[offset(tape_.num_qubits) + x] = at(address_of(tape_, x));
+    }
+
+    // lambda of a state that is one tile, from the cotangent.
+    void seed() const {
+        if (args_.paulis) {
+            const Real* weights = static_cast<const Real*>(args_.cotangent) +
+                                  args_.num_paulis * static_cast<u64>(sample_);
+            const auto at = [&](u64 p) { return tile_.psi[swizzle(static_cast<u32>(p))]; };
+            each(tile_.lambda, [&](u64 address, Complex& amplitude) {
+                amplitude = weighted_sum(args_.paulis, args_.num_paulis, weights, address, at);
+            });
+        } else {
+            const Complex* given =
+                static_cast<const Complex*>(args_.cotangent) + offset(tape_.num_qubits);
+            each(tile_.lambda, [](u64, Complex& amplitude) { amplitude = {0, 0}; });
+            __syncthreads();
+            for (u64 x = threadIdx.x; x < u64{1} << tape_.num_qubits; x += blockDim.x)
+                tile_.lambda[swizzle(static_cast<u32>(address_of(tape_, x)))] =
+                    Real(0.5) * given[x];
+        }
+        __syncthreads();
+    }
+
+    Complex* psi() const { return tile_.psi; }
+    Complex* lambda() const { return tile_.lambda; }
+
+  private:
+    static constexpr int kHalf = 1 << kHalfBits;
+
+    u64 offset(int bits) const { return static_cast<u64>(sample_) << bits; }
+
+    void prepare(const Batch& batch) const {
+        const Act* acts = tape_.section<Act>(tape_.acts);
+        for (int a = batch.act_begin + static_cast<int>(threadIdx.x); a < batch.act_end;
+             a += blockDim.x) {
+            matrices_[a - batch.act_begin] =
+                act_matrix(args_, tape_.section<Factor>(tape_.factors), acts[a].factor_begin,
+                           acts[a].factor_end, sample_);
+        }
+        const int count = 4 * kBatchActs * ((static_cast<int>(blockDim.x) + kWarp - 1) / kWarp);
+        for (int k = threadIdx.x; back_ && k < count; k += blockDim.x) tile_.sums[k] = 0;
+        __syncthreads();
+    }
+
+    // Adds the warps' sums, in their order, to those of the block's earlier tiles.
+    void keep_sums(const Batch& batch) const {
+        const u64 part = static_cast<u64>(sample_) * args_.parts + blockIdx.y;
+        Real* to = static_cast<Real*>(args_.sums) + 4 * (part * tape_.num_acts + batch.act_begin);
+        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
+        for (int k = threadIdx.x; k < 4 * (batch.act_end - batch.act_begin); k += blockDim.x) {
+            Real total = first_tile_ ? Real(0) : to[k];
+            for (int warp = 0; warp < warps; ++warp) total += tile_.sums[4 * kBatchActs * warp + k];
+            to[k] = total;
+        }
+        __syncthreads();
+    }
+
+    const Arguments& args_;
+    const Tape& tape_;
+    const Stage& stage_;
+    const bool back_;
+    const int sample_;
+    Tile tile_{};
+    Matrix* matrices_;
+    u64* halves_;  // addresses of the lower and of the upper bits of a place
+    bool first_tile_ = true;
+};
+
+}  // namespace
+
+// One stage of psi, which the first stage makes from `from`; a state that is one tile is measured
+// as well. Grid (batch, parts).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    forward(const __grid_constant__ Arguments args) {
+    StageRun run(args, false);
+    for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
+        run.enter(tile);
+        if (args.stage == 0) {
+            run.begin();
+        } else {
+            run.load(args.psi, run.psi());
+        }
+        run.forward();
+        if (run.whole()) run.measure();
+        if (args.psi) run.store(run.psi(), args.psi);
+        __syncthreads();
+    }
+}
+
+// Undoes one stage of psi and lambda and leaves the sums of its acts. Of a state that is one tile,
+// psi stays, lambda comes from the cotangent and goes to args.lambda if that is wanted. Grid as for
+// forward.
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    backward(const __grid_constant__ Arguments args) {
+    StageRun run(args, true);
+    for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
+        run.enter(tile);
+        run.load(args.psi, run.psi());
+        if (run.whole()) {
+            run.seed();
+        } else {
+            run.load(args.lambda, run.lambda());
+        }
+        run.backward();
+        if (!run.whole()) run.store(run.psi(), args.psi);
+        if (args.lambda) run.store(run.lambda(), args.lambda);
+        __syncthreads();
+    }
+}
+
+// A matrix that no group holds: psi from begin, or undone with `wanted`. Grid (batch,
+// parts).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    matrix(const __grid_constant__ Arguments args) {
+    const Tape& tape = *args.tape;
+    const Stage& stage = tape.section<Stage>(tape.stages)[args.stage];
+    const Act& act = tape.section<Act>(tape.acts)[stage.matrix];
+    const Row* rows = tape.section<Row>(tape.rows) + act.control_begin;
+    const Complex* entries =
+        reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) + act.dense);
+    const u64 size = u64{1} << tape.bits, sample = static_cast<u64>(blockIdx.x) << tape.bits;
+    const Complex* from = static_cast<const Complex*>(args.begin) + sample;
+    Complex* to = static_cast<Complex*>(args.psi) + sample;
+    const u64 step = static_cast<u64>(gridDim.y) * blockDim.x, order = u64{1} << act.axis;
+    for (u64 p = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; p < size; p += step) {
+        u64 row = 0;
+        for (int q = 0; q < act.axis; ++q)
+            row |= static_cast<u64>(parity(rows[q].row & p) ^ rows[q].flip) << q;
+        Complex total{0, 0};
+        for (u64 column = 0; column < order; ++column) {
+            u64 partner = p;
+            for (int q = 0; q < act.axis; ++q)
+                if ((row ^ column) >> q & 1) partner ^= stage.vectors[q];
+            const Complex entry =
+                args.wanted ? conj(entries[column * order + row]) : entries[row * order + column];
+            total = total + entry * from[partner];
+        }
+        to[p] = total;
+    }
+}
+
+// Parts of the expectation values of psi: sums [batch, parts, paulis] of double. A warp for each
+// string and part. Grid (batch, parts).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    expval(const __grid_constant__ Arguments args) {
+    const int bits = args.tape->bits;
+    const Complex* psi = static_cast<const Complex*>(args.psi) + (u64{blockIdx.x} << bits);
+    const u64 each = (u64{1} << bits) / args.parts, begin = each * blockIdx.y;
+    double* to = static_cast<double*>(args.sums) +
+                 (u64{blockIdx.x} * args.parts + blockIdx.y) * args.num_paulis;
+    const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
+    for (int k = static_cast<int>(threadIdx.x) / kWarp; k < args.num_paulis; k += warps) {
+        const double value =
+            string_sum(args.paulis[k], begin, begin + each, [&](u64 p) { return psi[p]; });
+        if (threadIdx.x % kWarp == 0) to[args.paulis[k].column] = value;
+    }
+}
+
+// lambda from psi and the cotangent of expectation values. Grid (batch, parts).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    seed(const __grid_constant__ Arguments args) {
+    const int bits = args.tape->bits;
+    const Complex* psi = static_cast<const Complex*>(args.psi) + (u64{blockIdx.x} << bits);
+    Complex* lambda = static_cast<Complex*>(args.lambda) + (u64{blockIdx.x} << bits);
+    const Real* weights =
+        static_cast<const Real*>(args.cotangent) + u64{blockIdx.x} * args.num_paulis;
+    const u64 step = static_cast<u64>(gridDim.y) * blockDim.x;
+    for (u64 p = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; p < u64{1} << bits;
+         p += step) {
+        lambda[p] = weighted_sum(args.paulis, args.num_paulis, weights, p,
+                                 [&](u64 address) { return psi[address]; });
+    }
+}
+
+// States in logical order from psi; or from a cotangent of states, lambda at their addresses (which
+// is 0 elsewhere). Grid (batch, parts).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    states(const __grid_constant__ Arguments args) {
+    const Tape& tape = *args.tape;
+    const u64 size = u64{1} << tape.num_qubits, step = static_cast<u64>(gridDim.y) * blockDim.x;
+    const u64 sample = u64{blockIdx.x} << tape.bits, logical = blockIdx.x * size;
+    for (u64 x = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; x < size; x += step) {
+        const u64 address = sample + address_of(tape, x);
+        if (args.states) {
+            static_cast<Complex*>(args.states)[logical + x] =
+                static_cast<const Complex*>(args.psi)[address];
+        } else {
+            static_cast<Complex*>(args.lambda)[address] =
+                Real(0.5) * static_cast<const Complex*>(args.cotangent)[logical + x];
+        }
+    }
+}
+
+// What the uses of a parameter leave in the sums of one sample, in parts first to last.
+static double of_uses(const Arguments& args, int source, int parameter, int sample, int first,
+                      int last) {
+    const Tape& tape = *args.tape;
+    if (parameter >= tape.num_parameters[source]) return 0;
+    const Act* acts = tape.section<Act>(tape.acts);
+    const Factor* factors = tape.section<Factor>(tape.factors);
+    const int* begins = tape.section<int>(tape.use_begins[source]) + parameter;
+    double total = 0;
+    for (int u = begins[0]; u < begins[1]; ++u) {
+        const Use use = tape.section<Use>(tape.uses)[u];
+        Real sums[4] = {0, 0, 0, 0};
+#pragma unroll 1
+        for (int part = first; part < last; ++part) {
+            const u64 row = static_cast<u64>(sample) * args.parts + part;
+            const Real* from =
+                static_cast<const Real*>(args.sums) + 4 * (row * tape.num_acts + use.act);
+            for (int k = 0; k < 4; ++k) sums[k] += from[k];
+        }
+        const Matrix after =
+            act_matrix(args, factors, use.factor + 1, acts[use.act].factor_end, sample);
+        total += derivative(factors[use.factor], after, sums);
+    }
+    return total;
+}
+
+// From the sums to the gradients of one source (`stage`), a block for each parameter: its threads
+// take samples, or where the batch shares the parameter, parts of samples, which they add up. Grid
+// (parameters).
+extern "C" __global__ void __launch_bounds__(kMostThreads)
+    gradients(const __grid_constant__ Arguments args) {
+    const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
+    const long long stride = args.strides[source];
+    Real* to = static_cast<Real*>(args.gradients[source]) + parameter;
+    const int rows = stride ? args.batch : args.batch * args.parts;
+    double total = 0;
+    for (int row = threadIdx.x; row < rows; row += blockDim.x) {
+        const int sample = stride ? row : row / args.parts, part = row % args.parts;
+        const int first = stride ? 0 : part, last = stride ? args.parts : part + 1;
+        const double found = of_uses(args, source, parameter, sample, first, last);
+        if (stride) to[stride * sample] = static_cast<Real>(found);
+        total += found;
+    }
+    if (stride) return;
+    double* totals = reinterpret_cast<double*>(shared_memory());  // of the threads
+    totals[threadIdx.x] = total;
+    for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) totals[threadIdx.x] += totals[threadIdx.x + half];
+    }
+    if (threadIdx.x == 0) *to = static_cast<Real>(totals[0]);
+}
+
+}  // namespace qsim::cuda
