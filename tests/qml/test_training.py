@@ -10,16 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from qml.encoders import layered_rotations
+from qml.encoders import rotation_encoder
 from qml.model import Classifier
 from qml.pruning import PruneConfig, SmallAnglePruner
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split
 from qml.training import TrainConfig, TrainState, epoch_generator, evaluate, fit
+from qsim import Circuit
 from qsim.errors import UsageError
 
-SUPER = SuperCircuit(U3CU3, 2, layered_rotations(2, range(4), ("ry", "rz")))
+SUPER = SuperCircuit(U3CU3, 2, rotation_encoder(Circuit(2), range(4), ("ry", "rz")))
 CONFIG = TrainConfig(epochs=6, lr=0.1, batch_size=16)
 
 
