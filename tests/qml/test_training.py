@@ -10,13 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from qml.checkpoints import TrainState
 from qml.encoders import rotation_encoder
 from qml.model import Classifier
 from qml.pruning import PruneConfig, SmallAnglePruner
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split
-from qml.training import TrainConfig, TrainState, epoch_generator, evaluate, fit
+from qml.training import TrainConfig, epoch_generator, evaluate, fit
 from qsim import Circuit
 from qsim.errors import UsageError
 
@@ -48,12 +49,12 @@ HOOKS = {
 
 def run(hooks, *, state=None, saved=None, seed=3, stage="stage"):
     trained = model()
-    on_epoch_end = None if saved is None else saved.append
+    callbacks = [] if saved is None else [saved.append]
     end = fit(
         trained, TRAIN, VALID, CONFIG,
-        seed=seed, stage=stage, state=state, on_epoch_end=on_epoch_end, **HOOKS[hooks](),
+        seed=seed, stage=stage, state=state, callbacks=callbacks, **HOOKS[hooks](),
     )  # fmt: skip
-    assert torch.equal(end.tensors["weights"], trained.weights)
+    assert torch.equal(end.tensors["model/weights"], trained.weights)
     return end
 
 
@@ -74,16 +75,16 @@ def test_resume_from_any_epoch_is_exact(hooks):
 def test_states_are_snapshots():
     saved = []
     run("plain", saved=saved)
-    weights = [state.tensors["weights"] for state in saved]
+    weights = [state.tensors["model/weights"] for state in saved]
     assert not any(torch.equal(a, b) for a, b in pairwise(weights))
     assert [len(state.history) for state in saved] == [1, 2, 3, 4, 5, 6]
 
 
 def test_seed_and_stage_change_the_run():
-    first = run("plain").tensors["weights"]
-    assert torch.equal(first, run("plain").tensors["weights"])
-    assert not torch.equal(first, run("plain", seed=4).tensors["weights"])
-    assert not torch.equal(first, run("plain", stage="other").tensors["weights"])
+    first = run("plain").tensors["model/weights"]
+    assert torch.equal(first, run("plain").tensors["model/weights"])
+    assert not torch.equal(first, run("plain", seed=4).tensors["model/weights"])
+    assert not torch.equal(first, run("plain", stage="other").tensors["model/weights"])
 
 
 def test_epoch_generators_are_independent():
@@ -192,16 +193,16 @@ def test_loss_that_is_not_finite():
     with pytest.raises(UsageError, match="in epoch 2 of bad the loss became nan"):
         fit(
             trained, TRAIN, VALID, CONFIG,
-            seed=0, stage="bad", sampler=sampler, on_epoch_end=seen.append,
+            seed=0, stage="bad", sampler=sampler, callbacks=[seen.append],
         )  # fmt: skip
     assert [state.epoch for state in seen] == [1]
-    assert seen[0].tensors["weights"].isfinite().all()
+    assert seen[0].tensors["model/weights"].isfinite().all()
 
 
 def test_state_of_another_circuit():
     state = fit(model(), TRAIN, VALID, TrainConfig(epochs=1), seed=0, stage="a")
     other = Classifier(SUPER.dense(SUPER.largest(2))[0], 2)
-    with pytest.raises(UsageError, match="has 96 weights, the model 24"):
+    with pytest.raises(UsageError, match=r"the model has weights \[24\], the saved state \[96\]"):
         fit(other, TRAIN, VALID, TrainConfig(epochs=2), seed=0, stage="a", state=state)
 
 
