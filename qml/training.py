@@ -149,17 +149,19 @@ def evaluate(model: nn.Module, split: Split) -> Evaluation:
     return Evaluation(loss.item(), accuracy.item())
 
 
-# Amplitudes times samples below which a step is over before a second thread has woken up; on a busy
-# machine PyTorch's threads would then wait for each other thousands of times as long as they work.
+# Amplitudes and parameters times samples below which a step is over before a second thread wakes
+# up; on a busy machine PyTorch's threads would wait for each other far longer than they work.
 _SMALL_STEP = 2**16
 
 
 @contextmanager
 def _threads_for(model: nn.Module, config: TrainConfig) -> Iterator[None]:
-    """One thread for small circuits, the caller's number for others."""
+    """One thread for small models, the caller's number for others."""
     before = torch.get_num_threads()
-    num_qubits = model.circuit.num_qubits if isinstance(model, QuantumLayer) else None
-    if num_qubits is not None and config.batch_size << num_qubits < _SMALL_STEP:
+    layers = [module for module in model.modules() if isinstance(module, QuantumLayer)]
+    size = sum(1 << layer.circuit.num_qubits for layer in layers)
+    size += sum(parameter.numel() for parameter in model.parameters())
+    if config.batch_size * size < _SMALL_STEP:
         torch.set_num_threads(1)
     try:
         yield
