@@ -47,8 +47,11 @@ QISKIT = {
 def same_as_qiskit(ours, other):
     weights = weights_of(ours)
     bound = other.assign_parameters(weights.numpy())
-    expected = torch.from_numpy(Statevector(bound).data)
-    torch.testing.assert_close(state(ours, weights), expected, atol=1e-9, rtol=0)
+    start = torch.randn(2**ours.num_qubits, dtype=torch.complex128)
+    start /= start.norm()
+    expected = torch.from_numpy(Statevector(start.numpy()).evolve(bound).data)
+    found = state(ours, weights, initial_state=start)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(
