@@ -15,6 +15,7 @@ from benchmarks.works import (
     noise_gradient,
     step,
     structure,
+    trajectories,
 )
 
 
@@ -93,5 +94,17 @@ WORKS = {
         noise_gradient.CASES, (Contender("Efficient QML", "ours.noise_gradient"),)
     ),
     "candidates": Work(candidates.CASES, (Contender("Efficient QML", "ours.candidates", 2),)),
+    "trajectories": Work(
+        trajectories.CASES,
+        (
+            Contender("Efficient QML", "ours.trajectories"),
+            Contender("Qiskit Aer", "peers.aer_trajectories", environment="main"),
+            Contender(
+                "Qiskit Aer, shot branching",
+                "peers.aer_trajectories_branching",
+                environment="main",
+            ),
+        ),
+    ),
     "conversion": Work(conversion.CASES, (Contender("Efficient QML", "ours.conversion"),)),
 }

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from importlib import metadata
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ Run = Callable[[], tuple[float, NDArray]]
 @dataclass(frozen=True)
 class Case:
     """The size of a work; each work has fields of its own."""
+
+    tolerance: ClassVar[float] = 1e-4
+    """By how much values may differ, relatively: sums of thousands of complex64 results."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

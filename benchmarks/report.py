@@ -10,7 +10,6 @@ from typing import Any
 from benchmarks.costs import rates
 from benchmarks.harness import Case
 
-RELATIVE_TOLERANCE = 1e-4  # sums of thousands of complex64 results
 OURS = "Efficient QML"
 Result = dict[str, Any]
 Ceilings = dict[str, float]
@@ -35,14 +34,14 @@ def median_ceilings(rounds: list[Ceilings]) -> Ceilings:
     return {key: statistics.median(round_[key] for round_ in rounds) for key in rounds[0]}
 
 
-def compare(results: list[Result]) -> None:
+def compare(results: list[Result], tolerance: float) -> None:
     """Add `ratio` (time over that of the first) and `agrees` (values of the first measured one)."""
     measured = [result for result in results if result["status"] == "measured"]
     for result in measured:
         if results[0] is measured[0]:
             result["ratio"] = result["milliseconds"] / results[0]["milliseconds"]
         result["agrees"] = all(
-            abs(result[key] - measured[0][key]) <= RELATIVE_TOLERANCE * max(1, abs(result[key]))
+            abs(result[key] - measured[0][key]) <= tolerance * max(1, abs(result[key]))
             for key in ("value", "gradient_sum", "gradient_projection")
         )
 

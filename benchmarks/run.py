@@ -121,7 +121,7 @@ def run_work(name: str, arguments: argparse.Namespace) -> list[Result]:
     cases = arguments.cases or WORKS[name].cases
     ceilings, per_case = measure(name, cases, arguments)
     for case, results in zip(cases, per_case, strict=True):
-        compare(results)
+        compare(results, case.tolerance)
         add_rates(case, results, ceilings)
         print(time_table(f"{name} {case}", results))
         print(rate_table(f"{name} {case}", results))

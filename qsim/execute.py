@@ -20,7 +20,7 @@ from qsim.gradients.shifted import evaluated
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
-from qsim.sampling import Generator, measure
+from qsim.sampling import Generator
 
 
 @untraced
@@ -44,10 +44,12 @@ def expval(
         inputs: the circuit's inputs in radians, [batch, num_inputs] or [num_inputs].
         shots: estimate the values from that many shots for each set of strings that commute qubit
             by qubit; exact by default.
-        generator: what shots are drawn with: a torch.Generator, or a list with one for each sample.
+        generator: what shots and trajectories are drawn with: a torch.Generator, or a list with one
+            for each sample.
         gradient: "adjoint", "shift", "finite-difference", "spsa", or an object of
             `qsim.gradients.rules`; with shots any but "adjoint".
-        options: values, initial_state, engine, dtype, noise, method; see `qsim.prepare.Options`.
+        options: values, initial_state, engine, dtype, noise, method, trajectories; see
+            `qsim.prepare.Options`.
             With noise, a string's value is what a device would estimate: its qubits are turned to
             Z and read with their readout errors.
 
@@ -74,7 +76,9 @@ def expval(
             return dynamic.ensemble(circuit, weights, inputs, options).expval(observables)
         return dynamic.estimated(circuit, observables, weights, inputs, shots, generator, options)
     measured = check_observables(observables, circuit.num_qubits)
-    call = prepare(circuit, weights, inputs, **options)
+    call = prepare(
+        circuit, weights, inputs, shots=shots is not None, generator=generator, **options
+    )
     strings = layout(measured).strings
     if shots is None and rule is None:
         values = call.expval(strings)
@@ -174,16 +178,18 @@ def probabilities(
     inputs: Tensor | None = None,
     *,
     qubits: Iterable[int] | None = None,
+    generator: Generator = None,
     **options: Unpack[Options],
 ) -> Tensor:
     """Probabilities of what is read from all or some qubits: see `State.probabilities`.
 
-    With `noise`, of what is read with its readout errors.
+    With `noise`, of what is read with its readout errors; `generator` is what trajectories are
+    drawn with, as for `expval`.
     """
     _refuse_stim(options)
     if is_dynamic(circuit):
         return dynamic.ensemble(circuit, weights, inputs, options).probabilities(qubits)
-    call = prepare(circuit, weights, inputs, **options)
+    call = prepare(circuit, weights, inputs, generator=generator, **options)
     found = call.probabilities(_qubits(circuit, qubits))
     return found if call.batched else found[0]
 
@@ -244,8 +250,8 @@ def samples(
     if is_dynamic(circuit):
         _refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
-    call = prepare(circuit, weights, inputs, **options)
-    found = measure(call.probabilities(_qubits(circuit, qubits)), shots, generator)
+    call = prepare(circuit, weights, inputs, shots=True, generator=generator, **options)
+    found = call.samples(_qubits(circuit, qubits), shots, generator)
     return found if call.batched else found[0]
 
 

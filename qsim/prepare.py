@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -14,15 +14,17 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, select_engine
+from qsim.engines import Engine, density, select_engine
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
+from qsim.noise.methods import check_method, noise_engine
 from qsim.noise.model import NoiseModel
-from qsim.sampling import Generator, estimate, estimate_from
+from qsim.noise.trajectories import TrajectoryEngine
+from qsim.sampling import Generator, check_shots, estimate, estimate_from, means, measure
 from qsim.strings import Strings
 
 if TYPE_CHECKING:
@@ -43,7 +45,11 @@ class Options(TypedDict, total=False):
             that `qsim.clifford.Stabilizers` has.
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
         noise: a NoiseModel; channels of the circuit itself count without one.
-        method: how noise is simulated: "auto" or "exact".
+        method: how noise is simulated: "exact", by density matrices; "trajectories", by pure states
+            that draw what happens to them; or "auto": exact where it fits into memory and is
+            cheaper.
+        trajectories: how many of them each sample has, for expectation values and probabilities;
+            of shots, each is one.
     """
 
     values: Values | None
@@ -52,6 +58,7 @@ class Options(TypedDict, total=False):
     dtype: torch.dtype | None
     noise: NoiseModel | None
     method: str
+    trajectories: int | None
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ class Call:
 
     @property
     def noisy(self) -> bool:
-        """Whether the final states are density matrices."""
-        return isinstance(self.engine, ExactEngine)
+        """Whether the final states are no pure ones."""
+        return isinstance(self.engine, (ExactEngine, TrajectoryEngine))
 
     def state(self) -> Tensor:
         """Final states, complex [batch, 2**n].
@@ -133,6 +140,12 @@ class Call:
 
     def estimate(self, strings: Strings, shots: int, generator: Generator) -> Tensor:
         """Expectation values from shots, real [batch, strings]."""
+        if isinstance(self.engine, TrajectoryEngine):
+            found = self.weights.new_ones(self.batch, len(strings))
+            for setting in strings.settings:
+                drawn = self._drawn(setting.basis, shots, generator)
+                found[:, setting.indices] = means(setting, drawn).to(found)
+            return found
         if not self.noisy:
             return estimate(strings, self.state(), shots, generator)
         letters = reduce(or_, (s.x_mask | s.z_mask for s in strings), 0) or 1
@@ -143,9 +156,27 @@ class Call:
         like = self.weights.new_empty(self.batch, 2 ** len(used))
         return estimate_from(small, read, like, shots, generator)
 
+    def samples(self, qubits: tuple[int, ...], shots: Any, generator: Generator) -> Tensor:
+        """Readings of these qubits, int64 [batch, shots]."""
+        if not isinstance(self.engine, TrajectoryEngine):
+            return measure(self.probabilities(qubits), shots, generator)
+        number = check_shots(shots, self.batch)
+        drawn = self._drawn("Z" * self.circuit.num_qubits, number, generator)
+        return sum((drawn >> qubit & 1) << place for place, qubit in enumerate(qubits))  # type: ignore[return-value]
+
+    def _drawn(self, basis: str, shots: int, generator: Generator) -> Tensor:
+        assert isinstance(self.engine, TrajectoryEngine)
+        engine = self.engine.seeded(generator, self.batch)
+        given = (self.weights, self.inputs, self.batch, self.initial)
+        return engine.samples(self.circuit, basis, *given, shots)
+
     def _read(self, basis: str, qubits: tuple[int, ...]) -> Tensor:
         self._check_reading(qubits)
         strings = exact.letters_on(basis, qubits, self.circuit.num_qubits)
+        if isinstance(self.engine, TrajectoryEngine):  # readings of long strings have many terms
+            clean = replace(self, engine=self.engine.unread())
+            errors = self.engine.errors
+            return density.misread(exact.distribution(clean.expval(strings)), qubits, errors)
         return exact.distribution(self.expval(strings))
 
     def _check_reading(self, qubits: tuple[int, ...]) -> None:
@@ -170,11 +201,15 @@ def prepare(
     dtype: torch.dtype | None = None,
     noise: NoiseModel | None = None,
     method: str = "auto",
+    trajectories: int | None = None,
     gates_alone: bool = False,
+    shots: bool = False,
+    generator: Generator = None,
 ) -> Call:
     """Check what is given, and find the batch, the dtype and the engine.
 
-    With `gates_alone`, the engine is for gates: the caller runs all else, and noise.
+    With `gates_alone`, the engine is for gates: the caller runs all else, and noise. `shots` says
+    whether results are estimated from them; `generator` is what trajectories are drawn with.
 
     Raises:
         UsageError: for tensors of a wrong shape, device or dtype, angles that are not finite, an
@@ -205,10 +240,24 @@ def prepare(
     batch, batched = _batch({**everything, **ready})
     if initial is not None:
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
-    found = select_engine(engine, device.type)
+    chosen = select_engine(engine, device.type)
+    check_method(method, trajectories, shots)
+    if not gates_alone and (noise is not None or not circuit.is_unitary):
+        chosen = noise_engine(
+            plain,
+            noise,
+            method,
+            trajectories,
+            shots,
+            generator,
+            native=not isinstance(chosen, ReferenceEngine),
+            batch=batch,
+            real=real,
+            whole=initial is not None,
+        )
     call = Call(
         circuit=plain,
-        engine=found if gates_alone else _with_noise(found, circuit, noise, method),
+        engine=chosen,
         weights=ready["weights"],
         inputs=ready["inputs"],
         initial=initial,
@@ -220,19 +269,6 @@ def prepare(
         if not transforms.active():  # there, values are seen only inside a run
             check_values(tensors, initial)
     return call
-
-
-def _with_noise(engine: Engine, circuit: Circuit, noise: NoiseModel | None, method: str) -> Engine:
-    """The engine, or the one for noise that runs in the same way."""
-    exact.check_method(method)
-    if noise is None and circuit.is_unitary:
-        return engine
-    if noise is not None:
-        if not isinstance(noise, NoiseModel):
-            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
-        noise.check(circuit)
-    exact.check_operations(circuit)
-    return ExactEngine(noise, native=not isinstance(engine, ReferenceEngine))
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:

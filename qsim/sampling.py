@@ -12,7 +12,7 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
-from qsim.strings import Strings
+from qsim.strings import Setting, Strings
 
 Generator: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
@@ -142,10 +142,14 @@ def estimate_from(
         probabilities = torch.stack([row for _, row in chosen], 1).flatten(0, 1)
         drawn = draw(probabilities, numbers[:, places].flatten(0, 1)).unflatten(0, (rows, -1))
         for k, bits in zip(places, drawn.unbind(1), strict=True):
-            supports = torch.tensor(settings[k].supports, device=bits.device)
-            shared = bits[:, None] & supports[:, None]
-            found[:, settings[k].indices] = 1 - 2 * _parity(shared).to(found.dtype).mean(2)
+            found[:, settings[k].indices] = means(settings[k], bits).to(found.dtype)
     return found
+
+
+def means(setting: Setting, read: Tensor) -> Tensor:
+    """Means of a setting's strings, float64 [rows, strings], from readings int64 [rows, shots]."""
+    supports = torch.tensor(setting.supports, device=read.device)
+    return 1 - 2 * _parity(read[:, None] & supports[:, None]).double().mean(2)
 
 
 def _in_bases(

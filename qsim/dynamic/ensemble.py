@@ -167,7 +167,7 @@ class Ensemble:
             else self.states.diagonal(dim1=1, dim2=2).real
         )
         where = tuple(range(self.num_qubits)) if qubits is None else qubits
-        return misread(split(found, where).sum(2), where, self._errors)
+        return density.misread(split(found, where).sum(2), where, self._errors)
 
     def _total(self, found: Tensor) -> Tensor:
         """The sum over the branches of each sample: [branches, ...] -> [batch, ...]."""
@@ -182,17 +182,6 @@ class Ensemble:
             f"Ensemble({self.num_qubits} qubits, {self.num_clbits} classical bits, "
             f"{len(self.states)} branches)"
         )
-
-
-def misread(probabilities: Tensor, qubits: tuple[int, ...], errors: ReadoutErrors) -> Tensor:
-    """Probabilities [rows, 2**k] of what is read from qubits with these errors."""
-    for k, qubit in enumerate(qubits):
-        if qubit in errors:
-            p01, p10 = errors[qubit]
-            zero, one = probabilities.unflatten(1, (-1, 2, 2**k)).unbind(2)
-            read = [(1 - p01) * zero + p10 * one, p01 * zero + (1 - p10) * one]
-            probabilities = torch.stack(read, 2).flatten(1)
-    return probabilities
 
 
 def _traced(rho: Tensor, qubits: tuple[int, ...]) -> Tensor:

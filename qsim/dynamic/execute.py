@@ -11,15 +11,15 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.dynamic.densities import Densities
-from qsim.dynamic.ensemble import Ensemble, check_clbits, misread
+from qsim.dynamic.ensemble import Ensemble, check_clbits
 from qsim.dynamic.histories import Histories, run
 from qsim.dynamic.kets import MOST_BRANCHES, Branches, Draws, Kets, TooManyBranches
 from qsim.dynamic.plan import Plan, doublings, has_channels, plan_of
+from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.noise.exact import check_method
 from qsim.noise.model import NoiseModel
 from qsim.observables import Observables, check_observables
 from qsim.prepare import Call, Options, prepare
@@ -95,7 +95,7 @@ def estimated(
     for part in _drawn(call, plan, number, generator):
         for rows, count in _by_count(part):
             measured_in = in_settings(strings, rows.states)
-            read = ((k, misread(p, every, _errors(noise))) for k, p in measured_in)
+            read = ((k, density.misread(p, every, _errors(noise))) for k, p in measured_in)
             own = _of_rows(generator, rows)
             values = estimate_from(strings, read, rows.states.real, count, own)
             total.index_add_(0, rows.sample, values * (count / number))
@@ -121,7 +121,7 @@ def samples(
     for part in _drawn(call, plan, number, generator):
         for rows, count in _by_count(part):
             found = split(rows.states.real**2 + rows.states.imag**2, measured).sum(2)
-            found = misread(found, measured, _errors(noise))
+            found = density.misread(found, measured, _errors(noise))
             drawn = draw(found, uniforms(len(rows), (count,), _of_rows(generator, rows)))
             values.append(plan.deferred.recorded(rows.bits[:, None], drawn).flatten())
             sample.append(rows.sample.repeat_interleave(count))
@@ -137,7 +137,11 @@ def _ready(
 ) -> tuple[Call, NoiseModel | None]:
     """The call, with an engine for pure states, and the noise."""
     transforms.refuse("a circuit with measurements")
-    check_method(options.get("method", "auto"))
+    if options.get("method", "auto") == "trajectories" or options.get("trajectories") is not None:
+        raise UsageError(
+            "a circuit with measurements follows its branches, and takes no trajectories: leave "
+            "out method='trajectories' and trajectories"
+        )
     noise = options.get("noise")
     if noise is not None and not isinstance(noise, NoiseModel):
         raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")

@@ -18,7 +18,8 @@ from qsim.observables import PauliString
 ReadoutErrors = Mapping[int, tuple[float, float]]
 """By qubit: the probabilities to read 1 for |0>, and 0 for |1>."""
 
-_TO_Z = {"X": ("h",), "Y": ("sdg", "h")}  # gates that turn a letter into Z
+TO_Z = {"X": ("h",), "Y": ("sdg", "h")}
+"""Gates that turn a letter into Z."""
 
 
 def density_matrices(
@@ -72,7 +73,7 @@ def expectations(rho: Tensor, strings: Iterable[PauliString], readout: ReadoutEr
 def _expectation(rho: Tensor, string: PauliString, readout: ReadoutErrors) -> Tensor:
     support = [(q, letter) for q, letter in enumerate(reversed(string.label)) if letter != "I"]
     for qubit, letter in support:
-        for name in _TO_Z.get(letter, ()):
+        for name in TO_Z.get(letter, ()):
             rho = _both_sides(rho, partial(_applied, GATES[name], [], (qubit,)))
     found = rho.diagonal(dim1=1, dim2=2).real
     for qubit, _ in support:
@@ -83,6 +84,17 @@ def _expectation(rho: Tensor, string: PauliString, readout: ReadoutErrors) -> Te
         read = [(1 - p01) * zero + p10 * one, -(p01 * zero + (1 - p10) * one)]
         found = torch.stack(read, 2).reshape(found.shape)
     return found.sum(1)
+
+
+def misread(probabilities: Tensor, qubits: tuple[int, ...], errors: ReadoutErrors) -> Tensor:
+    """Probabilities [rows, 2**k] of what is read from qubits with these errors."""
+    for k, qubit in enumerate(qubits):
+        if qubit in errors:
+            p01, p10 = errors[qubit]
+            zero, one = probabilities.unflatten(1, (-1, 2, 2**k)).unbind(2)
+            read = [(1 - p01) * zero + p10 * one, p01 * zero + (1 - p10) * one]
+            probabilities = torch.stack(read, 2).flatten(1)
+    return probabilities
 
 
 def _applied(

@@ -59,7 +59,7 @@ def target_of(
     if start is not None:
         options = {**options, "initial_state": getattr(start, "amplitudes", start).detach()}
     ready = prepare(circuit, chosen["weights"], chosen["inputs"], **options)
-    return Target(replace(ready, batched=call.batched), leaf)
+    return Target(replace(ready, batched=call.batched, engine=call.engine), leaf)
 
 
 @torch.enable_grad()
@@ -96,7 +96,8 @@ def jacobian(
         UsageError: as `expval`, and if the circuit has no such tensor.
     """
     measured = check_observables(observables, circuit.num_qubits)
-    target = target_of(circuit, weights, inputs, wrt, options)
+    drawn = {**options, "shots": shots is not None, "generator": generator}
+    target = target_of(circuit, weights, inputs, wrt, drawn)
     rule, call = find_rule(gradient), target.call
     shots = check_estimate(call, layout(measured).strings, rule, shots, generator)
     if rule is None:

@@ -50,7 +50,7 @@ class ExactEngine:
         """What a device would estimate, turning the strings' qubits to Z and reading them."""
         if not strings:
             return weights.new_zeros(batch, 0)
-        part = self._active(circuit, initial)
+        part = active_part(circuit, self.noise, whole=initial is not None)
         small, factors = part.measured(Strings.of(strings))
         if self.native:
             from qsim.noise import transfer
@@ -70,7 +70,7 @@ class ExactEngine:
         initial: Tensor | None,
     ) -> Tensor:
         """Density matrices, complex [batch, 2**num_qubits, 2**num_qubits]."""
-        part = self._active(circuit, initial)
+        part = active_part(circuit, self.noise, whole=initial is not None)
         if self.native:
             from qsim.noise import transfer
 
@@ -84,12 +84,6 @@ class ExactEngine:
 
     def reference(self) -> ExactEngine:
         return replace(self, native=False)
-
-    def _active(self, circuit: Circuit, initial: Tensor | None) -> ActivePart:
-        whole = initial is not None  # may be on any qubit
-        return circuit.kept(
-            ("active", self.noise, whole), lambda: ActivePart.of(circuit, self.noise, whole)
-        )
 
 
 @dataclass(frozen=True)
@@ -158,6 +152,12 @@ class ActivePart:
         return wide.index_put((samples, rows[:, None], rows), rho)
 
 
+def active_part(circuit: Circuit, noise: NoiseModel | None, whole: bool) -> ActivePart:
+    """The active part of a circuit, kept with it; `whole` if it may start anywhere."""
+    key = ("active", noise, whole)
+    return circuit.kept(key, lambda: ActivePart.of(circuit, noise, whole))
+
+
 def restricted(strings: Strings, qubits: tuple[int, ...]) -> Strings:
     """The letters of strings on some qubits, in ascending order, alone."""
     size = len(strings[0].label)
@@ -196,9 +196,3 @@ def check_operations(circuit: Circuit) -> None:
             raise UsageError(
                 f"this takes a circuit of gates and channels alone, but the circuit has {operation}"
             )
-
-
-def check_method(method: str) -> None:
-    """Raises UsageError for an unknown method."""
-    if method not in ("auto", "exact"):
-        raise UsageError(f"there is no method {method!r}: use auto or exact")

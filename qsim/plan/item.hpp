@@ -12,8 +12,8 @@ using Complex = std::complex<double>;
 inline uint64_t parity(uint64_t bits) { return static_cast<uint64_t>(__builtin_parityll(bits)); }
 
 // What an item's matrix is; a rotation is the real part R of a dense one whose phases went into
-// layers, a matrix item has more than one qubit.
-enum Kind : uint8_t { kDiagonal, kReal, kDense, kRotation, kMatrixItem };
+// layers, a matrix item has more than one qubit, a channel item is one of several such matrices.
+enum Kind : uint8_t { kDiagonal, kReal, kDense, kRotation, kMatrixItem, kChannelItem };
 
 // The qubit is 1 at address p if parity(row & p) ^ flip is 1.
 struct Control {
@@ -22,7 +22,7 @@ struct Control {
 };
 
 // A fused one-qubit gate: factors applied in order to the pairs (p, p ^ mask), where all controls
-// are 1. A matrix item has no factors, but an entry among the dense matrices.
+// are 1. A matrix or channel item has no factors, but an entry among the dense matrices.
 struct Item {
     int32_t factor_begin, factor_end;
     int32_t control_begin, control_end;
@@ -38,6 +38,7 @@ struct Dense {
     std::vector<uint64_t> masks, rows;
     uint32_t flips;
     std::vector<Complex> matrix;
+    int32_t choice = -1;  // of a channel item, which has no matrix
 };
 
 // "All controls are 1" is a product of (1 - (-1)^control) / 2; multiplied out, it is a sum of

@@ -2,7 +2,7 @@
 
 X, CX and SWAP only relabel amplitudes. A factor is a 2x2 matrix on one qubit under any number of
 controls: U(t) = sum_k A_k exp(i w_k t) of an elementary gate, or constant. A matrix is a constant
-dense one on two qubits or more, without controls.
+dense one on two qubits or more, without controls. A channel is one of several matrices.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class StepKind(IntEnum):
     SWAP = 2
     FACTOR = 3
     MATRIX = 4
+    CHANNEL = 5
 
 
 class Step(NamedTuple):
@@ -39,8 +40,11 @@ class Step(NamedTuple):
         controls: qubits that are 1 where it acts, any number for FACTOR; of a SWAP the first one.
         elementary: FACTOR: number in `elementary_gates`, or -1 where `matrix` is given.
         angle: FACTOR of an elementary gate: its angle.
-        matrix: complex128 [2, 2] of a constant FACTOR, [2**k, 2**k] of a MATRIX.
-        qubits: MATRIX: its k qubits, the lowest bit first.
+        matrix: complex128 [2, 2] of a constant FACTOR, [2**k, 2**k] of a MATRIX, Kraus operators
+            [number, 2**k, 2**k] of a CHANNEL.
+        qubits: MATRIX and CHANNEL: its k qubits, the lowest bit first.
+        least: CHANNEL: the least probability of each operator, whatever the state. Channel steps of
+            one instruction choose the same number.
     """
 
     kind: StepKind
@@ -50,6 +54,7 @@ class Step(NamedTuple):
     angle: Angle = 0.0
     matrix: np.ndarray | None = None
     qubits: tuple[int, ...] = ()
+    least: tuple[float, ...] = ()
 
 
 _FREE = {  # by name and controls
@@ -174,10 +179,11 @@ def _changes_nothing(parts: Iterable[Operation[Gate]]) -> bool:
 
 def gate_row(gate: Gate) -> tuple[Any, ...]:
     """A gate for the planner: its qubits, its parameters, and its steps as plain numbers."""
-    return gate.num_qubits, gate.num_params, [_step_row(step) for step in lower(gate)]
+    return gate.num_qubits, gate.num_params, [step_row(step) for step in lower(gate)]
 
 
-def _step_row(step: Step) -> tuple[Any, ...]:
+def step_row(step: Step) -> tuple[Any, ...]:
+    """A step as plain numbers; see StepRow in module.cpp."""
     if isinstance(step.angle, Symbol):
         index, scale, offset = step.angle.index, step.angle.scale, step.angle.offset
     else:
@@ -185,4 +191,5 @@ def _step_row(step: Step) -> tuple[Any, ...]:
         index, scale, offset = -1, 0.0, step.angle
     qubits = list(step.qubits) or [*step.controls, step.target]
     matrix = [] if step.matrix is None else step.matrix.ravel().tolist()
-    return [int(step.kind), step.elementary, index], scale, offset, qubits, matrix
+    numbers = [int(step.kind), step.elementary, index]
+    return numbers, scale, offset, qubits, matrix, list(step.least)

@@ -1,6 +1,7 @@
 #include "planner.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace qsim {
 
@@ -34,6 +35,21 @@ bool is_real(const Matrix& m) {
     return std::all_of(m.begin(), m.end(), [](Complex z) { return z.imag() == 0.0; });
 }
 
+// Kraus operators, all of them one after another.
+Choice make_choice(const Step& step, int32_t draw) {
+    const size_t number = step.least.size(), entries = step.matrix.size() / number;
+    Choice choice{draw, entries, step.matrix, {}, step.least};
+    const double side = std::sqrt(static_cast<double>(entries));
+    for (size_t k = 0; k < number; ++k) {
+        double weight = 0;
+        for (size_t e = 0; e < entries; ++e)
+            weight += std::norm(step.matrix[k * entries + e]) / side;
+        for (size_t e = 0; e < entries; ++e) choice.operators[k * entries + e] /= std::sqrt(weight);
+        choice.weights.push_back(weight);
+    }
+    return choice;
+}
+
 }  // namespace
 
 // Gates that wait on a qubit until something else touches it.
@@ -43,12 +59,13 @@ struct FusedFactors {
     uint8_t depends = 0;
 
     void add(const Elementary& gate, const Angle& angle) {
-        Factor factor{angle, {0, 0}, {}};
+        Factor factor{angle, {0, 0}, {}, -1};
         if (angle.source == kConstant) {
             const Matrix fixed = evaluate(gate, angle.offset);
             diagonal = diagonal && is_diagonal(fixed);
             real = real && is_real(fixed);
-            if (!factors.empty() && factors.back().angle.source == kConstant) {
+            if (!factors.empty() && factors.back().angle.source == kConstant &&
+                factors.back().choice < 0) {
                 set_matrix(factors.back(), multiply(fixed, matrix_of(factors.back())));
                 return;
             }
@@ -66,6 +83,11 @@ struct FusedFactors {
         factors.push_back(factor);
     }
 
+    void add_choice(int32_t choice) {
+        factors.push_back({{kConstant, 0, 0, 0}, {0, 0}, {}, choice});
+        diagonal = real = false;
+    }
+
     uint8_t kind() const { return diagonal ? kDiagonal : real ? kReal : kDense; }
 };
 
@@ -80,6 +102,7 @@ class Planner {
     }
 
     void add(const LoweredGate& gate, const int32_t* qubits, const Angle* angles) {
+        bool draws = false;
         for (const Step& step : gate.steps) {
             std::vector<int> where;
             for (int32_t q : step.qubits) where.push_back(qubits[q]);
@@ -95,12 +118,17 @@ class Planner {
                     exchange(where[0], target);
                     break;
                 case kMatrix:
-                    matrix(step, where);
+                    matrix(kMatrixItem, where, step.matrix, -1);
+                    break;
+                case kChannel:
+                    channel(step, where);
+                    draws = true;
                     break;
                 default:
                     factor(step, where, angles);
             }
         }
+        program_.num_draws += draws;
     }
 
     void finish() {
@@ -147,16 +175,27 @@ class Planner {
         controlled_.add(gate, angle);
     }
 
-    void matrix(const Step& step, const std::vector<int>& where) {
+    void channel(const Step& step, const std::vector<int>& where) {
+        const auto choice = static_cast<int32_t>(program_.choices.size());
+        program_.choices.push_back(make_choice(step, program_.num_draws));
+        if (where.size() == 1) {
+            pending_[where[0]].add_choice(choice);
+        } else {
+            matrix(kChannelItem, where, {}, choice);
+        }
+    }
+
+    void matrix(Kind kind, const std::vector<int>& where, const std::vector<Complex>& entries,
+                int32_t choice) {
         for (int q : where) flush(q);
-        Dense dense{{}, {}, 0, step.matrix};
+        Dense dense{{}, {}, 0, entries, choice};
         for (int q : where) {
             dense.flips |= uint32_t{flipped(q)} << dense.masks.size();
             dense.masks.push_back(program_.columns[q]);
             dense.rows.push_back(program_.rows[q]);
         }
         Item item{};
-        item.kind = kMatrixItem;
+        item.kind = kind;
         item.factor_begin = item.factor_end = static_cast<int32_t>(program_.factors.size());
         item.control_begin = item.control_end = static_cast<int32_t>(program_.controls.size());
         item.dense = static_cast<int32_t>(program_.dense.size());

@@ -27,15 +27,18 @@ struct Elementary {
     bool diagonal, real;
 };
 
-enum StepKind : int32_t { kX, kCX, kSwap, kFactor, kMatrix };
+enum StepKind : int32_t { kX, kCX, kSwap, kFactor, kMatrix, kChannel };
 
 // One step of a gate's lowering. Qubits are the gate's own: controls, then the target; those of a
-// matrix from its lowest bit on. A fixed matrix stands in for an elementary gate (-1).
+// matrix from its lowest bit on. A fixed matrix stands in for an elementary gate (-1). A channel
+// has all its Kraus operators in `matrix`, and the least probability of each, whatever the state;
+// the channel steps of one gate choose the same number.
 struct Step {
     int32_t kind, elementary, param;
     double scale, offset;
     std::vector<int32_t> qubits;
     std::vector<Complex> matrix;
+    std::vector<double> least;
 };
 
 struct LoweredGate {
@@ -55,12 +58,22 @@ struct Angle {
     double scale, offset;
 };
 
-// One 2x2 matrix of a fused product: fixed (angle.source == kConstant: projectors[0]) or exp(i K
-// angle).
+// A channel, of which each trajectory takes one Kraus operator: sqrt(weight) times an operator
+// whose mean square is 1.
+struct Choice {
+    int32_t draw;    // choices of one draw are made together
+    size_t entries;  // of an operator
+    std::vector<Complex> operators;
+    std::vector<double> weights, least;
+};
+
+// One 2x2 matrix of a fused product: fixed (angle.source == kConstant: projectors[0]), exp(i K
+// angle), or chosen.
 struct Factor {
     Angle angle;
     double frequencies[2];
     Complex projectors[2][4];
+    int32_t choice = -1;
 };
 
 class Program {
@@ -80,6 +93,8 @@ class Program {
     std::vector<Factor> factors;
     std::vector<Control> controls;
     std::vector<Dense> dense;
+    std::vector<Choice> choices;
+    int num_draws = 0;
     std::vector<uint64_t> columns, rows;  // of A and A^-1 at the end
     uint64_t offset = 0;                  // b at the end
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import qsim._native as _native
-from qsim.circuit import Circuit, Symbol
-from qsim.gates import GATES, Gate
+from qsim.circuit import Circuit, Operation, Symbol
+from qsim.gates import GATES
 from qsim.observables import PauliString
 from qsim.plan.lowering import elementary_gates, elementary_row, gate_row
 
@@ -15,11 +16,21 @@ _SOURCES = {"weight": 0, "input": 1}
 
 
 class Program:
-    """A planned circuit and the observables that were measured on it."""
+    """Planned operations and the observables that were measured on them.
 
-    def __init__(self, circuit: Circuit) -> None:
-        operations = circuit.gates
-        table, own = _gate_numbers(), dict[Gate, int]()
+    Args:
+        num_qubits: number of qubits.
+        operations: gates, and whatever else `row` knows.
+        row: what the planner is told of each.
+    """
+
+    def __init__(
+        self,
+        num_qubits: int,
+        operations: Sequence[Operation[Any]],
+        row: Callable[[Any], Any] = gate_row,
+    ) -> None:
+        table, own = _gate_numbers(), dict[Any, int]()
         numbers = []
         for gate, _, _ in operations:
             number = table.get(id(gate), -1)
@@ -33,8 +44,8 @@ class Program:
         ]
         self.native = _native.Program(
             _gate_table(),
-            [gate_row(gate) for gate in own],
-            circuit.num_qubits,
+            [row(gate) for gate in own],
+            num_qubits,
             numbers,
             [qubit for operation in operations for qubit in operation.qubits],
             rows,
@@ -56,7 +67,7 @@ class Program:
 def program_of(circuit: Circuit) -> Program:
     """The circuit's program; planned at the first call and again only after gates were added."""
     if circuit._program is None:
-        circuit._program = Program(circuit)
+        circuit._program = Program(circuit.num_qubits, circuit.gates)
     program: Program = circuit._program
     return program
 

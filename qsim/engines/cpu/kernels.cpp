@@ -6,6 +6,7 @@
 #include "paulis.hpp"
 #include "phases.hpp"
 #include "product.hpp"
+#include "trajectory_loops.hpp"
 #include "transfer_loops.hpp"
 
 namespace qsim::cpu {
@@ -13,6 +14,8 @@ namespace {
 
 template <class T>
 constexpr TransferKernels<T> transfers = Transfers<T>::table();
+template <class T>
+constexpr TrajectoryKernels<T> trajectories = Trajectories<T>::table();
 
 // Stages of one buffer: sweeps over tiles.
 template <class T>
@@ -168,7 +171,8 @@ struct Stages {
                 Paulis<T>::expval,
                 Paulis<T>::seed,
                 Phases<T>::make_table,
-                &transfers<T>};
+                &transfers<T>,
+                &trajectories<T>};
     }
 };
 

@@ -92,9 +92,11 @@ struct Gradients {
     int64_t size[2];
 };
 
-// Loops of exact noise; see transfer.hpp.
+// Loops of noise: see transfer.hpp and trajectories.hpp.
 template <class T>
 struct TransferKernels;
+template <class T>
+struct TrajectoryKernels;
 
 template <class T>
 struct Kernels {
@@ -133,6 +135,7 @@ struct Kernels {
     // coefficients [2^n], which are overwritten.
     void (*phases)(const View<T>&, double* coefficients, double scale, T* table);
     const TransferKernels<T>* transfer;
+    const TrajectoryKernels<T>* trajectories;
 };
 
 // Vectors that expval and seed work on at once: begin and end are multiples of it, or the end.

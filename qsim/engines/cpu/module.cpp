@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine.hpp"
+#include "trajectories.hpp"
 #include "transfer.hpp"
 
 namespace nb = nanobind;
@@ -21,9 +22,9 @@ using namespace qsim;
 namespace {
 
 using ElementaryRow = std::tuple<std::vector<double>, std::vector<Complex>, bool, bool>;
-// (kind, elementary, parameter), scale, offset, qubits, matrix
-using StepRow =
-    std::tuple<std::vector<int32_t>, double, double, std::vector<int32_t>, std::vector<Complex>>;
+// (kind, elementary, parameter), scale, offset, qubits, matrix, least
+using StepRow = std::tuple<std::vector<int32_t>, double, double, std::vector<int32_t>,
+                           std::vector<Complex>, std::vector<double>>;
 using GateRow = std::tuple<int32_t, int32_t, std::vector<StepRow>>;
 
 // source, index, scale, offset
@@ -32,9 +33,9 @@ using AngleRow = std::tuple<int32_t, int32_t, double, double>;
 LoweredGate make_gate(const GateRow& row) {
     const auto& [num_qubits, num_params, steps] = row;
     LoweredGate gate{num_qubits, num_params, {}};
-    for (const auto& [numbers, scale, offset, qubits, matrix] : steps) {
+    for (const auto& [numbers, scale, offset, qubits, matrix, least] : steps) {
         gate.steps.push_back(
-            {numbers.at(0), numbers.at(1), numbers.at(2), scale, offset, qubits, matrix});
+            {numbers.at(0), numbers.at(1), numbers.at(2), scale, offset, qubits, matrix, least});
     }
     return gate;
 }
@@ -70,6 +71,20 @@ Program* make_program(const GateTable& table, const std::vector<GateRow>& own_ro
         throw std::invalid_argument("gates, qubits and angles do not belong together");
     }
     return new Program(table, own, num_qubits, gates, qubits, angles);
+}
+
+// Draws of the choices in the order in which trajectories make them.
+std::vector<int32_t> draws_of(const Program& program) {
+    std::vector<int32_t> found;
+    const auto add = [&](int32_t choice) {
+        if (choice >= 0) found.push_back(program.choices[static_cast<size_t>(choice)].draw);
+    };
+    for (const Item& item : program.items) {
+        for (int f = item.factor_begin; f < item.factor_end; ++f)
+            add(program.factors[static_cast<size_t>(f)].choice);
+        if (item.kind == kChannelItem) add(program.dense[static_cast<size_t>(item.dense)].choice);
+    }
+    return found;
 }
 
 // Pauli strings of logical qubits (x, z and the number of Y of each), at the addresses of the
@@ -221,6 +236,60 @@ void bind_transfer(nb::module_& module) {
         .def("backward", &TransferRun<T>::backward, Unlocked());
 }
 
+// --- Noise by trajectories
+// ------------------------------------------------------------------------
+
+// Seeds: their address and number; trajectories of each sample; whether initial states are batched.
+using DrawsRow = std::tuple<uintptr_t, int64_t, int64_t, bool>;
+
+template <class T>
+struct TrajectoryRun : cpu::TrajectoryRun<T> {
+    TrajectoryRun(const Program& program, const cpu::Measurement& measurement, const CallRow& row,
+                  const DrawsRow& draws)
+        : cpu::TrajectoryRun<T>(call(make_call<T>(program, row), measurement, draws)) {}
+
+    static cpu::TrajectoryCall<T> call(const cpu::Call<T>& given,
+                                       const cpu::Measurement& measurement, const DrawsRow& draws) {
+        const auto& [seeds, num_seeds, trajectories, batched] = draws;
+        return {given.program,
+                measurement,
+                {{given.data[0], given.data[1]},
+                 {given.batched[0] ? given.size[0] : 0, given.batched[1] ? given.size[1] : 0},
+                 given.batch},
+                {given.size[0], given.size[1]},
+                given.threads,
+                given.initial,
+                batched ? int64_t{2} << given.program.num_qubits : 0,
+                pointer<const uint64_t>(seeds),
+                num_seeds,
+                trajectories};
+    }
+
+    void forward(uintptr_t values) const { cpu::TrajectoryRun<T>::forward(pointer<T>(values)); }
+
+    void samples(uintptr_t states) const {
+        cpu::TrajectoryRun<T>::samples(pointer<int64_t>(states));
+    }
+
+    void backward(uintptr_t cotangent, uintptr_t weights, uintptr_t inputs) const {
+        T* const wanted[2] = {pointer<T>(weights), pointer<T>(inputs)};
+        cpu::TrajectoryRun<T>::backward(pointer<const T>(cotangent), wanted);
+    }
+};
+
+template <class T>
+void bind_trajectories(nb::module_& module) {
+    using Unlocked = nb::call_guard<nb::gil_scoped_release>;
+    nb::class_<TrajectoryRun<T>>(module, "TrajectoryRun")
+        .def(nb::init<const Program&, const cpu::Measurement&, const CallRow&, const DrawsRow&>(),
+             nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
+        .def("forward_bytes", &TrajectoryRun<T>::forward_bytes)
+        .def("backward_bytes", &TrajectoryRun<T>::backward_bytes)
+        .def("forward", &TrajectoryRun<T>::forward, Unlocked())
+        .def("samples", &TrajectoryRun<T>::samples, Unlocked())
+        .def("backward", &TrajectoryRun<T>::backward, Unlocked());
+}
+
 template <class T>
 void bind_engine(nb::module_ module) {
     using Unlocked = nb::call_guard<nb::gil_scoped_release>;
@@ -231,6 +300,7 @@ void bind_engine(nb::module_ module) {
         .def("forward", &Run<T>::forward, Unlocked())
         .def("backward", &Run<T>::backward, Unlocked());
     bind_transfer<T>(module);
+    bind_trajectories<T>(module);
 }
 
 }  // namespace
@@ -247,6 +317,7 @@ NB_MODULE(_native, module) {
     nb::class_<Program>(module, "Program")
         .def(nb::new_(&make_program))
         .def_ro("num_qubits", &Program::num_qubits)
+        .def_prop_ro("draws", &draws_of)
         .def_prop_ro("num_items", [](const Program& program) { return program.items.size(); });
     nb::class_<cpu::Measurement>(module, "Measurement").def(nb::new_(&make_measurement));
     nb::class_<cpu::TransferGate>(module, "TransferGate").def(nb::new_(&make_transfer_gate));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "checkpoints.hpp"
 #include "engine.hpp"
 #include "memory.hpp"
 #include "parallel.hpp"
@@ -14,9 +15,6 @@ namespace qsim::cpu {
 
 namespace {
 
-// Memory for what a thread keeps of the way forward: twice an outer cache. Where it does not
-// suffice, parts of the way are gone twice.
-constexpr int64_t kKeptBytes = int64_t{1} << 21;
 // Sums of large blocks are kept for that many parts and added in order, so that results do not
 // depend on the number of threads.
 constexpr int64_t kParts = 8, kLeastToShare = int64_t{1} << 17;
@@ -42,13 +40,6 @@ std::vector<Rows<double>> shared_maps(const TransferView<T>& view, const Transfe
     }
     return maps;
 }
-
-// How a block goes back: states before the steps that want a gradient are kept in segments of so
-// many, and where each segment starts.
-struct Route {
-    std::vector<int> wanted;
-    int64_t at_once, segments;
-};
 
 }  // namespace
 
@@ -109,17 +100,12 @@ struct TransferRun<T>::Implementation {
     int64_t parts() const { return view.size() >= kLeastToShare ? kParts : 1; }
 
     Route route(const bool wanted[2]) const {
-        Route found;
+        std::vector<int> steps;
         for (int k = 0; k < view.num_steps; ++k) {
             if (reads(view.steps[k], [&](int source) { return wanted[source]; }))
-                found.wanted.push_back(k);
+                steps.push_back(k);
         }
-        const auto count = static_cast<int64_t>(found.wanted.size());
-        const int64_t fitting = kKeptBytes / (view.size() * static_cast<int64_t>(sizeof(T)));
-        const auto root = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-        found.at_once = std::max<int64_t>(1, count <= fitting ? count : std::max(fitting, root));
-        found.segments = (count + found.at_once - 1) / found.at_once;
-        return found;
+        return {std::move(steps), view.size() * static_cast<int64_t>(sizeof(T))};
     }
 
     template <class Work>
@@ -238,64 +224,6 @@ class TransferBlock {
     Reusable<T> own_memory_, states_, sums_;
 };
 
-// From the final lambda to the start; `kept` has room for what the route keeps.
-template <class T>
-void go_back(TransferBlock<T>& block, const TransferView<T>& view, const Route& route,
-             bool to_start, T* kept, T* lambda, const Gradients<T>& out) {
-    const int64_t size = view.size(), count = static_cast<int64_t>(route.wanted.size());
-    const auto wanted = [&](int64_t k) { return route.wanted[static_cast<size_t>(k)]; };
-    T *marks = kept, *states = kept + std::max<int64_t>(0, route.segments - 1) * size;
-    // The state before the first step of each segment: marks, the last one in states.
-    for (int64_t segment = 0; segment < route.segments; ++segment) {
-        T* here = segment + 1 == route.segments ? states : marks + segment * size;
-        const int64_t first = segment * route.at_once;
-        if (segment == 0) {
-            block.start(here);
-            block.forward(0, wanted(0), here);
-        } else {
-            const int before = wanted(first - route.at_once);
-            block.apply(before, false, marks + (segment - 1) * size, here);
-            block.forward(before + 1, wanted(first), here);
-        }
-    }
-    int next = view.num_steps;
-    for (int64_t segment = route.segments - 1; segment >= 0; --segment) {
-        const int64_t first = segment * route.at_once;
-        const int64_t last = std::min(count, first + route.at_once);
-        if (segment + 1 < route.segments)
-            std::memcpy(states, marks + segment * size, sizeof(T) * static_cast<size_t>(size));
-        for (int64_t k = first + 1; k < last; ++k) {
-            T* here = states + (k - first) * size;
-            block.apply(wanted(k - 1), false, here - size, here);
-            block.forward(wanted(k - 1) + 1, wanted(k), here);
-        }
-        for (int64_t k = last - 1; k >= first; --k) {
-            while (--next > wanted(k)) block.apply(next, true, lambda, lambda);
-            block.differentiate(next, k, states + (k - first) * size, lambda, out);
-        }
-    }
-    if (!to_start) return;
-    while (--next >= 0) block.apply(next, true, lambda, lambda);
-}
-
-// Sums over blocks, which stand apart until all are there: results do not depend on threads.
-struct Totals {
-    int64_t blocks, size;
-    std::vector<double> numbers;
-
-    Totals(int64_t blocks, int64_t size)
-        : blocks(blocks), size(size), numbers(static_cast<size_t>((blocks + 1) * size)) {}
-
-    double* of(int64_t block) { return numbers.data() + block * size; }
-
-    double* sum() {
-        for (int64_t b = 0; b < blocks; ++b) {
-            for (int64_t k = 0; k < size; ++k) of(blocks)[k] += of(b)[k];
-        }
-        return of(blocks);
-    }
-};
-
 }  // namespace
 
 template <class T>
@@ -329,7 +257,7 @@ template <class T>
 int64_t TransferRun<T>::backward_bytes(bool weights, bool inputs) const {
     const bool wanted[2] = {weights, inputs};
     const Route route = run_->route(wanted);
-    return forward_bytes() * (route.at_once + route.segments + 1);
+    return forward_bytes() * (route.states() + 1);
 }
 
 template <class T>
@@ -362,14 +290,15 @@ void TransferRun<T>::backward(const std::vector<int64_t>& components, const T* c
                         T(0));
     }
     run_->each_block([&](TransferBlock<T>& block, int64_t number) {
-        T* lambda = block.states(route.at_once + std::max<int64_t>(1, route.segments));
+        T* lambda = block.states(route.states() + 1);
         block.seed(components, cotangent, lambda);
         Gradients<T> out{generators.of(number), {}, {}, {call.size[0], call.size[1]}};
         for (int s = 0; s < 2; ++s) {
             if (asked[s] && batched[s]) out.batched[s] = wanted[s];
             if (asked[s] && !batched[s]) out.shared[s] = shared[static_cast<size_t>(s)].of(number);
         }
-        go_back(block, view, route, initial != nullptr, lambda + view.size(), lambda, out);
+        go_back(block, view.num_steps, view.size(), route, initial != nullptr, lambda + view.size(),
+                lambda, out);
         if (initial) block.store(lambda, initial);
     });
     const double* sums = generators.sum();
