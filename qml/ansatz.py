@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qml.layers import Layer, Sites, add_layers, even, named, new_weights, odd, ring
+from qml.layers import Layer, Sites, add_layers, even, named, new_weights, odd, ring, times
 from qsim import Circuit, Gate, Input, library
 from qsim.errors import UsageError
 from qsim.families import multirz
@@ -36,7 +36,7 @@ class Template:
 
     def __call__(self, circuit: Circuit, blocks: int = 1) -> Circuit:
         """Append `first`, the block `blocks` times, and `last`; returns the circuit."""
-        repeated = self.block * _count(blocks, "blocks")
+        repeated = self.block * times(blocks, "blocks")
         return add_layers(circuit, (*self.first, *repeated, *self.last), new_weights(circuit))
 
 
@@ -99,7 +99,7 @@ def excitation_preserving(
     """
     weights = new_weights(circuit)
     turn, pairs = [Layer("rz")], Layer("xx_plus_yy", entanglement).sites(circuit.num_qubits)
-    for _ in range(_count(reps, "reps")):
+    for _ in range(times(reps, "reps")):
         add_layers(circuit, turn, weights)
         for pair in pairs:
             circuit.append("xx_plus_yy", pair, [2 * next(weights), 0.0])
@@ -120,7 +120,7 @@ def strongly_entangling(
     Raises:
         UsageError: for another number of ranges, or one from which a qubit meets itself.
     """
-    n, depth = circuit.num_qubits, _count(layers, "layers")
+    n, depth = circuit.num_qubits, times(layers, "layers")
     reach = [1 + layer % max(1, n - 1) for layer in range(depth)] if ranges is None else ranges
     if len(reach) != depth or (n > 1 and any(r % n == 0 for r in reach)):
         raise UsageError(
@@ -152,7 +152,7 @@ def brickwork(
     A brick is the rotations on both its qubits, then the entangler.
     """
     weights = new_weights(circuit)
-    for layer in range(_count(layers, "layers")):
+    for layer in range(times(layers, "layers")):
         pairs = (odd if layer % 2 else even)(circuit.num_qubits)
         turn = [Layer(gate, _singles(pairs)) for gate in rotations]
         add_layers(circuit, [*turn, Layer(entangler, tuple(pairs))], weights)
@@ -179,9 +179,9 @@ def pauli_two_design(circuit: Circuit, reps: int = 3, *, seed: int) -> Circuit:
     Nakata et al., arXiv:1502.07514; McClean et al., arXiv:1803.11173. Qiskit's function of that
     name, but for the axes that a seed gives.
     """
-    rng = np.random.default_rng(seed)
+    rng = _seeded(seed)
     circuit.ry(pi / 4, range(circuit.num_qubits))
-    for _ in range(_count(reps, "reps")):
+    for _ in range(times(reps, "reps")):
         _random_rotations(circuit, AXES, rng)
         add_layers(circuit, [Layer("cz", "pairwise")], new_weights(circuit))
     return _random_rotations(circuit, AXES, rng)
@@ -193,15 +193,15 @@ def data_reuploading(circuit: Circuit, layers: int = 2, num_features: int = 3) -
     Perez-Salinas et al., arXiv:1907.02085: every qubit sees every feature in every layer, three in
     a gate; an angle is w x + b, and b alone where no feature is left.
     """
-    weights = new_weights(circuit)
-    for layer in range(_count(layers, "layers")):
+    weights, features = new_weights(circuit), times(num_features, "features", 1)
+    for layer in range(times(layers, "layers")):
         if layer and circuit.num_qubits > 1:
             add_layers(circuit, [Layer("cz", "pairwise")], weights)
         for qubit in range(circuit.num_qubits):
-            for start in range(0, num_features, 3):
+            for start in range(0, features, 3):
                 left = range(start, start + 3)
                 angles = [
-                    next(weights) * Input(k) + next(weights) if k < num_features else next(weights)
+                    next(weights) * Input(k) + next(weights) if k < features else next(weights)
                     for k in left
                 ]
                 circuit.rot(*angles, qubit)
@@ -213,7 +213,7 @@ def data_reuploading(circuit: Circuit, layers: int = 2, num_features: int = 3) -
 
 def random_rotations(circuit: Circuit, gates: Sequence[str] = AXES, *, seed: int) -> Circuit:
     """One of the gates, drawn at random, on every qubit: TorchQuantum's RandomOp1All."""
-    return _random_rotations(circuit, gates, np.random.default_rng(seed))
+    return _random_rotations(circuit, gates, _seeded(seed))
 
 
 def random_layer(
@@ -244,8 +244,8 @@ def random_layer(
     chances = np.where(fitting, chances, 0.0)
     if not chances.any():
         raise UsageError(f"no gate of {records} fits on {circuit.num_qubits} qubits")
-    rng, weights = np.random.default_rng(seed), new_weights(circuit)
-    for choice in rng.choice(len(records), _count(num_gates, "gates"), p=chances / chances.sum()):
+    rng, weights = _seeded(seed), new_weights(circuit)
+    for choice in rng.choice(len(records), times(num_gates, "gates"), p=chances / chances.sum()):
         gate = records[choice]
         qubits = rng.choice(circuit.num_qubits, gate.num_qubits, replace=False).tolist()
         circuit.append(gate, qubits, [next(weights) for _ in gate.params])
@@ -295,11 +295,10 @@ def _singles(pairs: Sites) -> tuple[tuple[int, ...], ...]:
     return tuple((qubit,) for pair in pairs for qubit in pair)
 
 
-def _count(value: int, what: str) -> int:
-    number = whole(value)
-    if number is None or number < 0:
-        raise UsageError(f"a template has 0 {what} or more, not {value!r}")
-    return number
+def _seeded(seed: int) -> np.random.Generator:
+    if whole(seed) is None or seed < 0:
+        raise UsageError(f"a seed is a whole number from 0 on, not {seed!r}")
+    return np.random.default_rng(seed)
 
 
 # --- The table ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from qml.layers import Layer, add_layers, named
+from qml.layers import Layer, add_layers, named, times
 from qsim import Circuit, Input
 from qsim.errors import UsageError
 from qsim.gates import find_gate
@@ -82,7 +82,7 @@ def iqp_encoder(
     """
     columns = _one_each(circuit, features)
     pairs = Layer("rzz", entanglement).sites(circuit.num_qubits)
-    for _ in range(reps):
+    for _ in range(times(reps, "repetitions")):
         add_layers(circuit, [Layer("h"), Layer("rz")], _inputs(columns))
         for a, b in pairs:
             circuit.rzz(Input(columns[a]) * Input(columns[b]), a, b)
@@ -116,7 +116,7 @@ def pauli_feature_map(
     """
     columns = _one_each(circuit, features)
     patterns = {1: Layer("rz"), 2: Layer("rzz", entanglement)}
-    for _ in range(reps):
+    for _ in range(times(reps, "repetitions")):
         circuit.h(range(circuit.num_qubits))
         for string in paulis:
             if len(string) not in patterns:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from qsim import Circuit, Weight
 from qsim.errors import UsageError
 from qsim.gates import find_gate
+from qsim.parameters import whole
 
 Sites: TypeAlias = Sequence[tuple[int, ...]]
 Found = TypeVar("Found")
@@ -134,6 +135,14 @@ def add_layers(circuit: Circuit, layers: Iterable[Layer], angles: Iterator[Any])
 def new_weights(circuit: Circuit) -> Iterator[Any]:
     """Weights that the circuit does not have yet, in order."""
     return map(Weight, count(circuit.num_weights))
+
+
+def times(value: int, what: str, least: int = 0) -> int:
+    """The value as a number of repetitions. Raises UsageError if it is none."""
+    number = whole(value)
+    if number is None or number < least:
+        raise UsageError(f"the number of {what} is {least} or more, not {value!r}")
+    return number
 
 
 def named(table: Mapping[str, Found], name: str, kind: str) -> Found:

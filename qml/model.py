@@ -83,7 +83,9 @@ class QuantumLayer(nn.Module):
         """
         run = self.circuit if circuit is None else circuit
         data: dict[str, Any] = {"inputs": x}
-        if self.amplitudes and x is not None:
+        if self.amplitudes:
+            if x is None:
+                raise UsageError("this layer takes samples as amplitudes: call it with them")
             data = {"initial_state": amplitudes(x, run.num_qubits)}
         return expval(run, self.observables, self.weights, **data, **self.options)
 

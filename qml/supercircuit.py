@@ -72,10 +72,15 @@ class SuperCircuit:
     """
 
     def __init__(self, space: DesignSpace, num_qubits: int, encoder: Circuit | None = None) -> None:
-        """Raises UsageError for an encoder that has weights."""
+        """Raises UsageError for an encoder with weights, or on another number of qubits."""
         self.space = space
         self.num_qubits = num_qubits
-        self.encoder = encoder or Circuit(num_qubits)
+        self.encoder = Circuit(num_qubits) if encoder is None else encoder
+        if self.encoder.num_qubits != num_qubits:
+            raise UsageError(
+                f"a SuperCircuit on {num_qubits} qubits takes an encoder on as many, "
+                f"not on {self.encoder.num_qubits}"
+            )
         if self.encoder.num_weights:
             raise UsageError(
                 f"the weights of a SuperCircuit are those of its space, but the encoder has "

@@ -320,10 +320,12 @@ def test_patterns():
     [
         (lambda: built("real_amplitude"), "did you mean real_amplitudes"),
         (lambda: built("two_local", entanglement="rings"), "no pattern 'rings'; did you mean ring"),
-        (lambda: built("u3cu3_0", blocks=-1), "0 blocks or more, not -1"),
+        (lambda: built("u3cu3_0", blocks=-1), "number of blocks is 0 or more, not -1"),
         (lambda: built("strongly_entangling", layers=2, ranges=[1, 4]), "none a multiple of 4"),
         (lambda: built("random_layer", 1, gates=("cx",)), "no gate of"),
         (lambda: built("random_layer", probabilities=(1,)), "as many probabilities"),
+        (lambda: built("random_rotations", seed=-1), "a seed is a whole number from 0 on, not -1"),
+        (lambda: built("data_reuploading", num_features=0), "number of features is 1 or more"),
         (lambda: built("u3cu3_0", 1), "needs at least 2 qubits, got 1"),
         (lambda: built("simple", 2), "qubit 2"),
     ],

@@ -132,6 +132,8 @@ def test_what_feature_maps_refuse():
         phase_encoder(Circuit(3), [0, 1])
     with pytest.raises(UsageError, match="1 or 2 letters"):
         add_encoder(Circuit(3), "pauli", paulis=["ZZZ"])
+    with pytest.raises(UsageError, match=r"number of repetitions is 0 or more, not 1\.5"):
+        add_encoder(Circuit(3), "zz", reps=1.5)
     with pytest.raises(UsageError, match="no encoder 'pauly'; did you mean pauli"):
         add_encoder(Circuit(3), "pauly")
 

@@ -188,6 +188,11 @@ def test_amplitudes_besides_inputs():
         QuantumLayer(rotations(2), amplitudes=True)
 
 
+def test_amplitudes_without_samples():
+    with pytest.raises(UsageError, match="call it with them"):
+        QuantumLayer(Circuit(2), amplitudes=True)()
+
+
 def test_observables_of_another_size():
     with pytest.raises(UsageError, match="qubits"):
         QuantumLayer(rotations(2), [PauliString("ZZZ")])

@@ -148,3 +148,8 @@ def test_layers_that_do_not_fit():
 def test_encoder_with_weights():
     with pytest.raises(UsageError, match="the encoder has 1"):
         SuperCircuit(U3CU3, 2, Circuit(2).ry(Weight(0), 0))
+
+
+def test_encoder_of_another_size():
+    with pytest.raises(UsageError, match="on 3 qubits takes an encoder on as many, not on 2"):
+        SuperCircuit(U3CU3, 3, Circuit(2))
