@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from qsim.building import Building
@@ -26,9 +25,7 @@ from qsim.parameters import (
     symbols_of,
     whole,
 )
-
-if TYPE_CHECKING:
-    pass
+from qsim.registers import Registers
 
 __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weight"]
 
@@ -36,7 +33,7 @@ __all__ = ["Angle", "Circuit", "Input", "Operation", "Register", "Symbol", "Weig
 Kept = TypeVar("Kept")
 
 
-class Circuit(Building, DynamicBuilding, Deriving, Conversions):
+class Circuit(Building, DynamicBuilding, Registers, Deriving, Conversions):
     """A quantum circuit. Every gate of `qsim.GATES` is a method: parameters first, then qubits.
 
     Qubits are numbers, or lists, ranges, slices of registers: a gate on one qubit goes on every
@@ -80,6 +77,7 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
         self._expressions: dict[Expression, None] = {}
         self._names: set[str] = set()
         self._registers: dict[str, Register] = {}
+        self._classical_registers: dict[str, Register] = {}
         self._changed()
 
     def _changed(self) -> None:
@@ -131,11 +129,6 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
         return {f"num_{k}s": size for k, size in self._declared.items() if size is not None}
 
     @property
-    def registers(self) -> Mapping[str, Register]:
-        """The registers by name."""
-        return MappingProxyType(self._registers)
-
-    @property
     def expressions(self) -> Iterable[Expression]:
         """Angles that are neither numbers nor affine in one symbol, each once."""
         return self._expressions.keys()
@@ -146,31 +139,6 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
         return set(self._names)
 
     # --- Building ---------------------------------------------------------------------------------
-
-    def register(self, name: str, size: int | Iterable[int]) -> Register:
-        """Give qubits a name: the next `size` that are in no register yet, or the ones listed.
-
-        Raises:
-            UsageError: if they are not left or not there, or the name is taken.
-        """
-        if name in self._registers:
-            raise UsageError(f"there is a register {name!r} already: take another name")
-        count = whole(size)
-        taken = {q for register in self._registers.values() for q in register}
-        left = range(max(taken, default=-1) + 1, self.num_qubits)
-        if isinstance(size, Iterable):
-            qubits = tuple(size)
-            fits = self._are_places(qubits)
-        else:
-            qubits = tuple(left[:count])
-            fits = count is not None and 1 <= count <= len(left)
-        if not fits:
-            raise UsageError(
-                f"register {name!r} of {size!r} qubits does not fit: "
-                f"{len(left)} of {self.num_qubits} qubits are left"
-            )
-        self._registers[name] = Register(name, qubits)
-        return self._registers[name]
 
     def append(
         self,
@@ -263,9 +231,10 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
     def _check_declared(self, source: str, position: int, user: str) -> None:
         declared = self._declared[source]
         if declared is not None and position >= declared:
+            noun = "classical bit" if source == "clbit" else source
             raise UsageError(
-                f"{user} uses {source} {position}, "
-                f"but the circuit was declared with {declared} {source}s"
+                f"{user} uses {noun} {position}, "
+                f"but the circuit was declared with {declared} {noun}s"
             )
 
     def _use(self, expression: Expression) -> None:
@@ -356,7 +325,10 @@ class Circuit(Building, DynamicBuilding, Deriving, Conversions):
 
     def _empty(self, num_qubits: int | None = None) -> Circuit:
         empty = Circuit(num_qubits or self.num_qubits, *self._declared.values())
-        empty._registers = dict(self._registers) if num_qubits is None else {}
+        if num_qubits is None:
+            empty._registers = dict(self._registers)
+            empty._classical_registers = dict(self._classical_registers)
+            empty._used["clbit"] = self._used["clbit"]
         return empty
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:

@@ -2,26 +2,31 @@
 
 Stabilizer states (Gottesman, arXiv:quant-ph/9807006; Gidney, arXiv:2103.02202) have no amplitudes
 here, but exact expectation values of Pauli strings, and shots. A gate is Clifford by its matrix,
-whatever its name: rotations by multiples of pi/2 are. Pauli channels take part: each multiplies a
-Pauli string, carried back to where it stands, by a number.
+whatever its name: rotations by multiples of pi/2 are. Pauli channels take part, of the circuit or
+of a noise model: each multiplies a Pauli string, carried back to where it stands, by a number.
+Circuits with measurements, resets, and Pauli gates that a measured bit decides on are run by shots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from math import pi
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qsim.bound import bound
-from qsim.circuit import Circuit, Operation
-from qsim.clifford_noise import HasTransferMatrix, append_channel, damping
-from qsim.errors import UsageError, need
-from qsim.gates import Gate, fill
+from qsim.circuit import Angle, Circuit
+from qsim.clifford_circuits import StimCircuit, stim_module
+from qsim.clifford_noise import damping
+from qsim.dynamic.ensemble import check_clbits, refuse_qubits
+from qsim.dynamic.plan import check_dynamic, is_dynamic
+from qsim.engines.density import ReadoutErrors
+from qsim.errors import UsageError
+from qsim.instructions import Instruction
+from qsim.noise.model import check_noise
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.results import combine, layout
 from qsim.sampling import Generator, check_generator, check_shots
@@ -30,23 +35,28 @@ from qsim.strings import Setting
 if TYPE_CHECKING:
     from qsim.prepare import Options
 
-_TO = 1e-6  # what rounding leaves of a Clifford gate's matrix, or of a multiple of pi/2
-_DENSE = 5  # qubits up to which a gate is told by its matrix
 _WIDEST = 62  # qubits whose bits an int64 holds
-
-_Step = tuple[str, tuple[int, ...]]
+_MOST_TERMS = 4096  # strings that a string with uneven readout errors is read as
 
 
 class Stabilizers:
     """Stabilizer states, one for each sample, and what can be asked of them.
 
-    Comes from `qsim.run(circuit, engine="stim")`; results as those of `qsim.State`.
+    Comes from `qsim.run(circuit, engine="stim")`; results as those of `qsim.State`. Of a circuit
+    with measurements, samples and counts are those of its classical bits, and expectation values
+    are estimated by shots.
     """
 
     def __init__(
-        self, circuits: Sequence[Any], num_qubits: int, batched: bool, dtype: torch.dtype
+        self,
+        circuits: Sequence[StimCircuit],
+        num_qubits: int,
+        num_clbits: int | None,
+        batched: bool,
+        dtype: torch.dtype,
     ) -> None:
         self._circuits = circuits
+        self._num_clbits = num_clbits  # None without measurements
         self._batched = batched
         self._dtype = dtype
         self.num_qubits = num_qubits
@@ -61,11 +71,17 @@ class Stabilizers:
         """Expectation values as for `State.expval`, without gradients: real [batch, observables].
 
         Raises:
-            UsageError: for observables of another size, and wrong shots or generators.
+            UsageError: for observables of another size, wrong shots or generators, and without
+                shots for a circuit with measurements.
         """
         checked = check_observables(observables, self.num_qubits)
         strings = layout(checked).strings
         if shots is None:
+            if self._num_clbits is not None:
+                raise UsageError(
+                    "engine='stim' estimates the values of a circuit with measurements: pass "
+                    "shots=..., or use engine='auto'"
+                )
             values = [
                 self._exact(circuit, [s.label for s in strings]) for circuit in self._circuits
             ]
@@ -78,25 +94,27 @@ class Stabilizers:
         found = combine(torch.tensor(np.stack(values)), checked).to(self._dtype)
         return found if self._batched else found[0]
 
-    def _exact(self, circuit: Any, labels: Sequence[str]) -> np.ndarray:
-        stim = _stim()
+    def _exact(self, converted: StimCircuit, labels: Sequence[str]) -> np.ndarray:
+        stim, circuit = stim_module(), converted.circuit
         simulator = stim.TableauSimulator()
         simulator.set_num_qubits(self.num_qubits)
         simulator.do_circuit(circuit.without_noise())
-        strings = [stim.PauliString(label[::-1]) for label in labels]
+        read = [_read(label, converted.errors) for label in labels]
+        strings = [stim.PauliString(label[::-1]) for terms in read for _, label in terms]
         values = [simulator.peek_observable_expectation(string) for string in strings]
-        return np.array(values) * damping(circuit, strings)
+        exact = iter(np.array(values) * damping(circuit, strings))
+        return np.array([sum(factor * next(exact) for factor, _ in terms) for terms in read])
 
     def _estimated(
-        self, circuit: Any, settings: Sequence[Setting], count: int, shots: int, seed: int
+        self, circuit: StimCircuit, settings: Sequence[Setting], count: int, shots: int, seed: int
     ) -> np.ndarray:
         found = np.ones(count)
         for k, setting in enumerate(settings):
-            turned = circuit.copy()
+            turned = replace(circuit, circuit=circuit.circuit.copy())
             for qubit, letter in enumerate(reversed(setting.basis)):
                 if letter in "XY":
-                    turned.append("H" if letter == "X" else "H_YZ", [qubit])
-            bits = _measured(turned, range(self.num_qubits), shots, seed + k)
+                    turned.circuit.append("H" if letter == "X" else "H_YZ", [qubit])
+            bits = turned.measured(range(self.num_qubits), shots, seed + k)
             for place, support in zip(setting.indices.tolist(), setting.supports, strict=True):
                 own = [q for q in range(self.num_qubits) if support >> q & 1]
                 found[place] = 1 - 2 * (bits[:, own].sum(1) % 2).mean()
@@ -131,10 +149,16 @@ class Stabilizers:
     def _bits(
         self, shots: int, qubits: Iterable[int] | None, generator: Generator
     ) -> list[np.ndarray]:
+        clbits = self._num_clbits
         where = range(self.num_qubits) if qubits is None else check_qubits(qubits, self.num_qubits)
-        number = check_shots(shots, len(self._circuits) * len(where))
+        if clbits is not None:
+            refuse_qubits(qubits)
+            check_clbits(None, clbits)
+        number = check_shots(shots, len(self._circuits) * (clbits or len(where)))
         return [
-            _measured(circuit, where, number, seed)
+            circuit.measured(where, number, seed)
+            if clbits is None
+            else circuit.held(clbits, number, seed)
             for circuit, seed in zip(self._circuits, self._seeds(generator), strict=True)
         ]
 
@@ -157,11 +181,12 @@ def run_clifford(
 
     Raises:
         UsageError: if stim is not installed, for a gate that is not Clifford, with its position,
-            for an initial state, and for weights or inputs that want a gradient.
+            for a channel that is no Pauli channel, for what a measured bit decides on besides Pauli
+            gates, for an initial state, and for weights or inputs that want a gradient.
     """
-    for name in sorted(set(options) - {"engine", "values", "dtype", "initial_state"}):
+    for name in sorted(set(options) - {"engine", "values", "dtype", "initial_state", "noise"}):
         if options.get(name) is not None:
-            raise UsageError(f"engine='stim' takes no {name}: put Pauli channels into the circuit")
+            raise UsageError(f"engine='stim' takes no {name}: leave it out")
     if options.get("initial_state") is not None:
         raise UsageError("engine='stim' starts from |0...0>: prepare the state by gates")
     for name, tensor in (("weights", weights), ("inputs", inputs)):
@@ -170,107 +195,62 @@ def run_clifford(
                 f"engine='stim' has no gradients, but {name} want one: use torch.no_grad(), or "
                 "another engine"
             )
+    noise, dynamic = options.get("noise"), is_dynamic(circuit)
+    check_noise(noise)
+    if dynamic:
+        check_dynamic(circuit, noise)
+    elif noise is not None:
+        noise.check(circuit)
     plain, value_of = bound(circuit, weights, inputs, options.get("values"))
-    rows = [
-        [torch.as_tensor(value_of(p), dtype=torch.float64).reshape(-1).tolist() for p in params]
-        for _, _, params in plain.operations
-    ]
-    sizes = {len(values) for row in rows for values in row} - {1}
-    batch = max(sizes, default=1)
-    circuits = [
-        _converted(plain, [[v[k % len(v)] for v in row] for row in rows]) for k in range(batch)
-    ]
+    numbers = {
+        angle: torch.as_tensor(value_of(angle), dtype=torch.float64).reshape(-1).tolist()
+        for angle in _angles_of(plain)
+    }
+    sizes = {len(values) for values in numbers.values()} - {1}
+    circuits = [StimCircuit(noise) for _ in range(max(sizes, default=1))]
+    for k, converted in enumerate(circuits):
+        chosen = {angle: values[k % len(values)] for angle, values in numbers.items()}
+        converted.append(plain, chosen.__getitem__)
     tensors = [tensor for tensor in (weights, inputs) if tensor is not None]
     batched = any(tensor.dim() == 2 for tensor in tensors) or bool(sizes)
     double = any(tensor.dtype == torch.float64 for tensor in tensors)
     dtype = options.get("dtype") or (torch.complex128 if double else torch.complex64)
-    return Stabilizers(circuits, plain.num_qubits, batched, dtype.to_real())
+    num_clbits = circuit.num_clbits if dynamic else None
+    return Stabilizers(circuits, plain.num_qubits, num_clbits, batched, dtype.to_real())
 
 
-def _stim() -> Any:
-    return need("stim", extra="stim", purpose="running Clifford circuits")
+def _angles_of(circuit: Circuit) -> Iterator[Angle]:
+    """Every angle, those in bodies too."""
+    for acting, _, params in circuit.operations:
+        yield from params
+        if isinstance(acting, Instruction):
+            for body in acting.bodies:
+                yield from _angles_of(body)
 
 
-def _converted(circuit: Circuit, angles: Sequence[Sequence[float]]) -> Any:
-    converted = _stim().Circuit()
-    for position, (operation, values) in enumerate(zip(circuit.operations, angles, strict=True)):
-        gate, qubits, _ = operation
-        if isinstance(gate, Gate):
-            known = _append(converted, gate, qubits, tuple(values))
-        else:
-            known = isinstance(gate, HasTransferMatrix) and append_channel(
-                converted, gate.ptm(), qubits
-            )
-        if not known:
-            what = "gate" if isinstance(gate, Gate) else "instruction"
+def _read(label: str, errors: ReadoutErrors) -> list[tuple[float, str]]:
+    """The strings, with factors, whose values make that of one that is read with errors.
+
+    Z, X or Y of a qubit, each turned to Z and read, is (1 - p01 - p10) times itself, and
+    p10 - p01 besides: see `qsim.noise.lowering.readout_map`.
+    """
+    terms = [(1.0, label)]
+    for qubit, (p01, p10) in errors.items():
+        place = len(label) - 1 - qubit
+        if label[place] == "I":
+            continue
+        without = [
+            (factor * (p10 - p01), f"{string[:place]}I{string[place + 1 :]}")
+            for factor, string in terms
+            if p10 != p01
+        ]
+        terms = [(factor * (1 - p01 - p10), string) for factor, string in terms] + without
+        if len(terms) > _MOST_TERMS:
             raise UsageError(
-                f"{what} {position} of the circuit, {Operation(gate, qubits, tuple(values))}, is "
-                "not Clifford, and engine='stim' runs Clifford gates and Pauli channels on one or "
-                "two qubits: use engine='auto'"
+                f"a string on more than {_MOST_TERMS.bit_length() - 1} qubits whose readout errors "
+                "differ between 0 and 1 has no exact value by engine='stim': pass shots=..."
             )
-    return converted
-
-
-def _append(converted: Any, gate: Gate, qubits: Sequence[int], angles: tuple[float, ...]) -> bool:
-    """Append a gate in stim's terms, up to a global phase; whether it is Clifford."""
-    if gate.name in ("barrier", "globalphase"):
-        return True
-    if gate.name == "pauli_rotation":
-        return _append_rotation(converted, gate, qubits, angles[0])
-    if gate.num_qubits <= _DENSE:
-        steps = _steps(gate, angles)
-        for name, places in steps or ():
-            converted.append(name, [qubits[q] for q in places])
-        return steps is not None
-    if gate.base or gate.decomposition is None:
-        return False
-    return all(
-        _append(converted, part, [qubits[q] for q in places], fill(inner, angles))
-        for part, places, inner in gate.parts
-    )
-
-
-def _append_rotation(converted: Any, gate: Gate, qubits: Sequence[int], angle: float) -> bool:
-    """exp(-i angle P / 2) as a quarter, half or three quarters of a turn about P."""
-    assert gate.recipe is not None
-    stim = _stim()
-    turns = round(angle / (pi / 2))
-    label = gate.recipe[1][0][::-1]
-    targets = [stim.target_pauli(q, p) for q, p in zip(qubits, label, strict=True) if p != "I"]
-    if abs(angle - turns * pi / 2) > _TO and targets:
-        return False
-    if turns % 4 and targets:
-        product = [t for target in targets for t in (target, stim.target_combiner())][:-1]
-        for name in {1: ["SPP"], 2: ["SPP", "SPP"], 3: ["SPP_DAG"]}[turns % 4]:
-            converted.append(name, product)
-    return True
-
-
-@lru_cache(maxsize=4096)
-def _steps(gate: Gate, angles: tuple[float, ...]) -> tuple[_Step, ...] | None:
-    """The gate as stim's gates on its qubits; None if it is not Clifford."""
-    stim = _stim()
-    matrix = gate.unitary.at(*angles)
-    try:
-        tableau = stim.Tableau.from_unitary_matrix(matrix, endian="little")
-    except ValueError:
-        return None
-    found = tableau.to_unitary_matrix(endian="little")  # stim took the nearest Clifford gate
-    overlap = np.vdot(found, matrix)
-    if np.abs(matrix - found * overlap / abs(overlap)).max() > _TO:
-        return None
-    return tuple(
-        (instruction.name, tuple(t.value for t in instruction.targets_copy()))
-        for instruction in tableau.to_circuit()
-    )
-
-
-def _measured(circuit: Any, qubits: Iterable[int], shots: int, seed: int) -> np.ndarray:
-    """Bits as they are measured: bool [shots, qubits]."""
-    measured = circuit.copy()
-    measured.append("M", list(qubits))
-    found: np.ndarray = measured.compile_sampler(seed=seed).sample(shots)
-    return found
+    return terms
 
 
 def _counted(bits: np.ndarray) -> dict[str, int]:

@@ -16,7 +16,7 @@ class Conversions:
         """The circuit as a dictionary for JSON: see `qsim.serialization`.
 
         Raises:
-            UsageError: for an operation that is no gate.
+            UsageError: for an instruction that qsim does not know.
         """
         from qsim.serialization import circuit_to_dict
 
@@ -27,7 +27,7 @@ class Conversions:
         """The circuit of `to_dict`.
 
         Raises:
-            UsageError: for what is none, a newer version, or an unknown gate.
+            UsageError: for what is none, a newer version, or an unknown gate or channel.
         """
         from qsim.serialization import circuit_from_dict
 
@@ -36,7 +36,8 @@ class Conversions:
     def save(self, path: str | Path) -> Path:
         """Write the circuit in one step: as OpenQASM 3 if the name ends in .qasm, else as JSON.
 
-        OpenQASM needs Qiskit, and has gates where qsim has some that it lacks; JSON keeps all.
+        OpenQASM needs Qiskit, has gates where qsim has some that it lacks, and no channels; JSON
+        keeps all.
         """
         from qsim.serialization import save_circuit
 

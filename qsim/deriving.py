@@ -86,7 +86,9 @@ class Deriving:
             return values[atom.source][atom.index] if known else None  # type: ignore[union-attr]
 
         kept = {k: None if k in values else size for k, size in self._circuit._declared.items()}
-        return self._rewritten(_new(self._circuit.num_qubits, *kept.values()), number)
+        empty = self._circuit._empty()
+        empty._declared = kept
+        return self._rewritten(empty, number)
 
     def assign(self, values: Mapping[str, Any]) -> Circuit:
         """A copy with named parameters replaced by numbers, tensors or other angles.
@@ -105,7 +107,8 @@ class Deriving:
 
     def replaced(self, symbols: Mapping[Angle, Angle]) -> Circuit:
         """A copy in which these angles stand for the others, with weights and inputs for them."""
-        result = _new(self._circuit.num_qubits)
+        result = self._circuit._empty()
+        result._declared = dict.fromkeys(result._declared)
         for gate, qubits, params in self._circuit._operations:
             acting = _inside(gate, lambda body: body.replaced(symbols))
             result.append(acting, qubits, [symbols.get(p, p) for p in params])

@@ -11,12 +11,14 @@ from torch import Tensor
 from qsim.circuit import Circuit
 from qsim.clifford import Stabilizers, run_clifford
 from qsim.dynamic import execute as dynamic
-from qsim.dynamic.ensemble import Ensemble, counted
+from qsim.dynamic.ensemble import Ensemble, counted, refuse_qubits
 from qsim.dynamic.plan import is_dynamic
 from qsim.errors import UsageError
 from qsim.gradients.compiled import untraced
 from qsim.gradients.rules import Rule, find_rule
 from qsim.gradients.shifted import evaluated
+from qsim.mixed import MixedState
+from qsim.noise.model import check_noise
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.prepare import Options, prepare
 from qsim.results import State, combine, layout
@@ -115,26 +117,39 @@ def run(
     return State(psi if call.batched else psi[0])
 
 
-def _pure(
+def _states(
     circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
-) -> State:
-    """The state, where results need a pure one."""
-    found = _not_stim(circuit, weights, inputs, options)
-    if not isinstance(found, State):
-        raise UsageError(
-            "a circuit with measurements or resets ends in no pure state: take expval, "
-            "probabilities, reduced_density_matrix, or the states of run(circuit)"
-        )
-    return found
-
-
-def _not_stim(
-    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
-) -> State | Ensemble:
+) -> State | Ensemble | MixedState:
+    """The final states, for results that look at them, not at what is read."""
     _refuse_stim(options)
-    found = run(circuit, weights, inputs, **options)
-    assert not isinstance(found, Stabilizers)
+    if is_dynamic(circuit):
+        return dynamic.ensemble(circuit, weights, inputs, options)
+    call = prepare(circuit, weights, inputs, **options)
+    if not call.noisy:
+        psi = call.state()
+        return State(psi if call.batched else psi[0])
+    rho = call.density_matrix()
+    return MixedState(rho if call.batched else rho[0])
+
+
+def _merged(
+    circuit: Circuit, weights: Tensor | None, inputs: Tensor | None, options: Options
+) -> State | MixedState:
+    """The final states, averaged over the outcomes of measurements."""
+    found = _states(circuit, weights, inputs, options)
+    if isinstance(found, Ensemble):
+        return MixedState(found.reduced_density_matrix(range(circuit.num_qubits)))
     return found
+
+
+def _refuse_readout(options: Options) -> None:
+    noise = options.get("noise")
+    check_noise(noise)
+    if noise is not None and noise.readout:
+        raise UsageError(
+            "variances and covariances are those of the state, but the noise model misreads it: "
+            "pass dataclasses.replace(noise, readout=()), or take the spread of shots"
+        )
 
 
 def state(
@@ -147,7 +162,13 @@ def state(
 
     Arguments and errors as for `expval`; qubit 0 is the least significant bit of the index.
     """
-    return _pure(circuit, weights, inputs, options).amplitudes
+    found = _states(circuit, weights, inputs, options)
+    if not isinstance(found, State):
+        raise UsageError(
+            "a circuit with noise, measurements or resets ends in no pure state: take "
+            "density_matrix, expval, probabilities, or the branches of run(circuit)"
+        )
+    return found.amplitudes
 
 
 def variance(
@@ -157,8 +178,15 @@ def variance(
     inputs: Tensor | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Variances of observables, real [batch, observables]: see `expval` and `State.variance`."""
-    return _pure(circuit, weights, inputs, options).variance(observables)
+    """Variances of observables, real [batch, observables]: see `expval` and `State.variance`.
+
+    With noise, channels or measurements, those of the density matrix.
+
+    Raises:
+        UsageError: as `expval`, and for a noise model with readout errors.
+    """
+    _refuse_readout(options)
+    return _merged(circuit, weights, inputs, options).variance(observables)
 
 
 def covariance(
@@ -168,8 +196,12 @@ def covariance(
     inputs: Tensor | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`."""
-    return _pure(circuit, weights, inputs, options).covariance(observables)
+    """Covariances, real [batch, observables, observables]: see `expval` and `State.covariance`.
+
+    With noise and errors as for `variance`.
+    """
+    _refuse_readout(options)
+    return _merged(circuit, weights, inputs, options).covariance(observables)
 
 
 def probabilities(
@@ -248,7 +280,7 @@ def samples(
         stabilizers = run_clifford(circuit, weights, inputs, options)
         return stabilizers.samples(shots, qubits, generator=generator)
     if is_dynamic(circuit):
-        _refuse_qubits(qubits)
+        refuse_qubits(qubits)
         return dynamic.samples(circuit, shots, weights, inputs, generator, options)
     call = prepare(circuit, weights, inputs, shots=True, generator=generator, **options)
     found = call.samples(_qubits(circuit, qubits), shots, generator)
@@ -298,14 +330,6 @@ def outcome_probabilities(
     return dynamic.ensemble(circuit, weights, inputs, options).outcome_probabilities(clbits)
 
 
-def _refuse_qubits(qubits: Iterable[int] | None) -> None:
-    if qubits is not None:
-        raise UsageError(
-            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
-            "measure them into bits"
-        )
-
-
 def reduced_density_matrix(
     circuit: Circuit,
     qubits: Iterable[int],
@@ -313,8 +337,8 @@ def reduced_density_matrix(
     inputs: Tensor | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Density matrices of some qubits: see `State.reduced_density_matrix`."""
-    return _not_stim(circuit, weights, inputs, options).reduced_density_matrix(qubits)
+    """Density matrices of some qubits, not read out: see `State.reduced_density_matrix`."""
+    return _states(circuit, weights, inputs, options).reduced_density_matrix(qubits)
 
 
 def purity(
@@ -325,7 +349,7 @@ def purity(
     **options: Unpack[Options],
 ) -> Tensor:
     """Purity of some qubits, real [batch]: see `State.purity`."""
-    return _not_stim(circuit, weights, inputs, options).purity(qubits)
+    return _states(circuit, weights, inputs, options).purity(qubits)
 
 
 def entropy(
@@ -337,8 +361,11 @@ def entropy(
     base: float = 2,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Entanglement entropy of some qubits with the others, real [batch]: see `State.entropy`."""
-    return _pure(circuit, weights, inputs, options).entropy(qubits, base)
+    """Von Neumann entropy of some qubits, real [batch]: see `State.entropy`.
+
+    It measures their entanglement with the others where the whole is pure, without noise.
+    """
+    return _merged(circuit, weights, inputs, options).entropy(qubits, base)
 
 
 def fidelity(
@@ -348,5 +375,8 @@ def fidelity(
     inputs: Tensor | None = None,
     **options: Unpack[Options],
 ) -> Tensor:
-    """Fidelity of the circuit's state with another one, real [batch]: see `State.fidelity`."""
-    return _pure(circuit, weights, inputs, options).fidelity(target)
+    """Fidelity of the circuit's state with a pure one, real [batch]: see `State.fidelity`.
+
+    With noise, channels or measurements, <target|rho|target>.
+    """
+    return _merged(circuit, weights, inputs, options).fidelity(target)

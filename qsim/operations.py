@@ -1,4 +1,4 @@
-"""What a circuit holds: operations, and registers of its qubits."""
+"""What a circuit holds: operations, and registers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Operation(NamedTuple, Generic[Acting]):
 
 @dataclass(frozen=True)
 class Register(Sequence[int]):
-    """Qubits of a circuit under a name: a sequence of their numbers, which slices give lists of."""
+    """Qubits or classical bits under a name: a sequence of numbers, of which slices are lists."""
 
     name: str
-    qubits: tuple[int, ...]
+    members: tuple[int, ...]
 
     @overload
     def __getitem__(self, position: int) -> int: ...
     @overload
     def __getitem__(self, position: slice) -> list[int]: ...
     def __getitem__(self, position: int | slice) -> int | list[int]:
-        found = self.qubits[position]
+        found = self.members[position]
         return list(found) if isinstance(found, tuple) else found
 
     def __len__(self) -> int:
-        return len(self.qubits)
+        return len(self.members)

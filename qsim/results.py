@@ -75,13 +75,18 @@ def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
     _, rows, columns = layout(observables)
     assert rows is not None
     assert columns is not None
-    coefficients = torch.cat([_coefficients(o, values) for o in observables])
+    coefficients = torch.cat([coefficients_of(o, values) for o in observables])
     terms = values.double()[:, columns.to(values.device)] * coefficients
     empty = terms.new_zeros(len(values), len(observables))
     return empty.index_add(1, rows.to(values.device), terms).to(values.dtype)
 
 
-def _coefficients(observable: Observable, like: Tensor) -> Tensor:
+def coefficients_of(observable: Observable, like: Tensor) -> Tensor:
+    """Of each string, float64 [strings], on the device of another tensor.
+
+    Raises:
+        UsageError: if a trained coefficient is not finite.
+    """
     if isinstance(observable, PauliString):
         return torch.ones(1, dtype=torch.float64, device=like.device)
     found = observable.coefficients.to(like.device, torch.float64)
@@ -195,7 +200,7 @@ class State:
         """(O - <O>)|psi>, whose products are free of the cancellation in <O^2> - <O>^2."""
         psi = self._rows
         given = PauliSum([(1.0, observable)]) if isinstance(observable, PauliString) else observable
-        applied = apply_sum(given.strings, _coefficients(given, psi), psi)
+        applied = apply_sum(given.strings, coefficients_of(given, psi), psi)
         mean = (psi.conj() * applied).sum(1, keepdim=True).real
         return applied - mean * psi
 
@@ -275,12 +280,7 @@ class State:
         Raises:
             UsageError: for qubits that are repeated or not there, or a base that is not above 1.
         """
-        if not base > 1:
-            raise UsageError(f"the base of a logarithm is above 1, such as 2 or math.e, not {base}")
-        values = torch.linalg.eigvalsh(self._smaller(qubits))
-        # Rounding leaves values about zero, whose logarithm would have no gradient.
-        values = values.clamp(min=torch.finfo(values.dtype).tiny)
-        return self._shaped(-(values * values.log()).sum(1) / math.log(base))
+        return self._shaped(von_neumann(self._smaller(qubits), base))
 
     def fidelity(self, other: State | Tensor) -> Tensor:
         """|<other|self>|^2 with a state, or with one for each sample: real [batch].
@@ -310,6 +310,20 @@ class State:
     def __repr__(self) -> str:
         shape, dtype = list(self.amplitudes.shape), self.amplitudes.dtype
         return f"State({self.num_qubits} qubits, {dtype} {shape})"
+
+
+def von_neumann(rho: Tensor, base: float) -> Tensor:
+    """The entropy -Tr rho log rho of density matrices [batch, m, m]: real [batch].
+
+    Raises:
+        UsageError: for a base that is not above 1.
+    """
+    if not base > 1:
+        raise UsageError(f"the base of a logarithm is above 1, such as 2 or math.e, not {base}")
+    values = torch.linalg.eigvalsh(rho)
+    # Rounding leaves values about zero, whose logarithm would have no gradient.
+    values = values.clamp(min=torch.finfo(values.dtype).tiny)
+    return -(values * values.log()).sum(1) / math.log(base)
 
 
 def _expectations(strings: Strings, psi: Tensor) -> Tensor:

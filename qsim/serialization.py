@@ -1,23 +1,29 @@
 """Circuits and states as data: JSON with a schema version, and safetensors. Nothing is pickled.
 
-A circuit's dictionary, version 1::
+A circuit's dictionary, version 2::
 
-    format, version      "qsim circuit", 1
-    num_qubits           and num_weights, num_inputs where they were declared
+    format, version      "qsim circuit", 2
+    num_qubits           and num_weights, num_inputs, num_clbits where they were declared
     registers            {name: [qubits]}
+    classical_registers  {name: [classical bits]}
     tensors              [{dtype, requires_grad, values}]: those that angles read, each once
     operations           [{gate, qubits, params}]
 
 A gate is the name of one of the table, or {family: [arguments]}, where an argument may be a gate
-and complex numbers are [real, imaginary]. An angle is a number, {source, index, scale, offset} of a
-weight or an input, or {terms: [[coefficient, [atom ...]] ...]}; an atom is {source, index}, {name},
-{tensor: position}, or {function, arguments}.
+and complex numbers are [real, imaginary]; or it is an instruction: {channel: [name, arguments]},
+{measure: [classical bit]}, {reset: []}, {if_else, switch_case or while_loop: [[bits], [{values,
+body}]]}, a while_loop with its bound, where a body is {num_qubits, operations}. Version 1 had
+neither instructions nor classical registers.
+
+An angle is a number, {source, index, scale, offset} of a weight or an input, or {terms:
+[[coefficient, [atom ...]] ...]}; an atom is {source, index}, {name}, {tensor: position}, or
+{function, arguments}.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +40,9 @@ from qsim.circuit import Circuit
 from qsim.errors import UsageError
 from qsim.files import damaged, read_bytes, read_text, write_atomically
 from qsim.gates import Gate, controlled, find_gate
+from qsim.instructions import Instruction
+from qsim.instructions_json import KINDS, instruction_from_json, instruction_to_json
+from qsim.operations import Register
 from qsim.parameters import (
     FUNCTIONS,
     Angle,
@@ -49,8 +58,9 @@ from qsim.parameters import (
 if TYPE_CHECKING:
     from qsim.results import State
 
-CIRCUIT_FORMAT, CIRCUIT_VERSION = "qsim circuit", 1
+CIRCUIT_FORMAT, CIRCUIT_VERSION = "qsim circuit", 2
 STATE_FORMAT, STATE_VERSION = "qsim state", 1
+MAX_NESTING = 64  # of bodies in bodies
 
 
 # --- Circuits -------------------------------------------------------------------------------------
@@ -60,23 +70,18 @@ def circuit_to_dict(circuit: Circuit) -> dict[str, Any]:
     """A dictionary that JSON can hold, as the head of this module says.
 
     Raises:
-        UsageError: for an operation that is no gate, or a function of angles without a name.
+        UsageError: for an instruction of another kind than the head says, bodies that are nested
+            too deeply, or a function of angles without a name.
     """
     tensors: dict[Constant, int] = {}
-    operations = [
-        {
-            "gate": _gate_to_json(gate),
-            "qubits": list(qubits),
-            "params": [_angle_to_json(p, tensors) for p in params],
-        }
-        for gate, qubits, params in circuit.gates
-    ]
+    operations = _operations_to_json(circuit, tensors, 0)
     return {
         "format": CIRCUIT_FORMAT,
         "version": CIRCUIT_VERSION,
         "num_qubits": circuit.num_qubits,
         **circuit.declared,
-        "registers": {name: list(register) for name, register in circuit.registers.items()},
+        "registers": _registers_to_json(circuit.registers),
+        "classical_registers": _registers_to_json(circuit.classical_registers),
         "tensors": [_tensor_to_json(constant.tensor) for constant in tensors],
         "operations": operations,
     }
@@ -86,26 +91,87 @@ def circuit_from_dict(value: Any) -> Circuit:
     """The circuit of `circuit_to_dict`.
 
     Raises:
-        UsageError: if the dictionary describes none, is of a newer version, or names a gate or
-            function that is not there.
+        UsageError: if the dictionary describes none, is of a newer version, or names a gate,
+            channel or function that is not there.
     """
     check_header(value, CIRCUIT_FORMAT, CIRCUIT_VERSION, "this dictionary")
     try:
-        sizes = {k: value[k] for k in ("num_weights", "num_inputs") if k in value}
+        sizes = {k: value[k] for k in ("num_weights", "num_inputs", "num_clbits") if k in value}
         circuit = Circuit(value["num_qubits"], **sizes)
         for name, qubits in value["registers"].items():
             circuit.register(name, qubits)
+        for name, clbits in value.get("classical_registers", {}).items():
+            circuit.classical_register(name, clbits)
         tensors = [_tensor_from_json(tensor) for tensor in value["tensors"]]
-        for operation in value["operations"]:
-            params = [_angle_from_json(p, tensors) for p in operation["params"]]
-            circuit.append(_gate_from_json(operation["gate"]), operation["qubits"], params)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        _append_operations(circuit, value["operations"], tensors, 0)
+    except _DAMAGE as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(
             f"this is no circuit as 'to_dict' writes it: {type(error).__name__}, {error}"
         ) from error
     return circuit
+
+
+# What reading damaged data runs into.
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError),
+    *(TypeError, ValueError),
+)
+
+
+def _registers_to_json(registers: Mapping[str, Register]) -> dict[str, list[int]]:
+    return {name: list(register) for name, register in registers.items()}
+
+
+def _operations_to_json(
+    circuit: Circuit, tensors: dict[Constant, int], depth: int
+) -> list[dict[str, Any]]:
+    _check_nesting(depth)
+
+    def body_to_json(body: Circuit) -> dict[str, Any]:
+        operations = _operations_to_json(body, tensors, depth + 1)
+        return {"num_qubits": body.num_qubits, "operations": operations}
+
+    return [
+        {
+            "gate": instruction_to_json(acting, body_to_json)
+            if isinstance(acting, Instruction)
+            else _gate_to_json(acting),
+            "qubits": list(qubits),
+            "params": [_angle_to_json(p, tensors) for p in params],
+        }
+        for acting, qubits, params in circuit.operations
+    ]
+
+
+def _append_operations(
+    circuit: Circuit, operations: Any, tensors: list[Constant], depth: int
+) -> Circuit:
+    _check_nesting(depth)
+
+    def body_from_json(value: Any) -> Circuit:
+        body = Circuit(value["num_qubits"])
+        return _append_operations(body, value["operations"], tensors, depth + 1)
+
+    for operation in operations:
+        params = [_angle_from_json(p, tensors) for p in operation["params"]]
+        acting = _acting_from_json(operation["gate"], body_from_json)
+        circuit.append(acting, operation["qubits"], params)
+    return circuit
+
+
+def _acting_from_json(value: Any, body_from_json: Callable[[Any], Circuit]) -> Gate | Instruction:
+    if isinstance(value, dict):
+        ((kind, arguments),) = value.items()
+        if kind in KINDS:
+            return instruction_from_json(kind, arguments, body_from_json)
+    return _gate_from_json(value)
+
+
+def _check_nesting(depth: int) -> None:
+    if depth > MAX_NESTING:
+        raise UsageError(f"bodies of a circuit in a file are nested {MAX_NESTING} deep at most")
 
 
 def check_header(value: Any, kind: str, version: int, what: str) -> None:
@@ -208,7 +274,8 @@ def _gate_from_json(value: Any) -> Gate:
         return find_gate(value)
     ((family, arguments),) = value.items()
     if family not in _FAMILIES:
-        raise UsageError(f"there is no family of gates {family!r}: {', '.join(_FAMILIES)} are")
+        known = ", ".join([*_FAMILIES, *KINDS])
+        raise UsageError(f"there is no family of gates {family!r}: {known} are")
     return _FAMILIES[family](*arguments)
 
 

@@ -143,6 +143,8 @@ class DynamicBuilding:
             UsageError: if the body has no such parameter, or does not fit.
         """
         circuit = cast("Circuit", self)
+        if not isinstance(values, Iterable):
+            raise UsageError(f"a for loop takes the values of its rounds, not {values!r}")
         for value in values:
             circuit.compose(body if parameter is None else body.assign({parameter: value}), qubits)
         return circuit

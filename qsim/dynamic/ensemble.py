@@ -14,6 +14,7 @@ from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
 from qsim.errors import UsageError
 from qsim.memory import check_bytes
+from qsim.mixed import traced
 from qsim.observables import Observables, check_observables, check_qubits
 from qsim.parameters import whole
 from qsim.paulis import expectations
@@ -96,7 +97,7 @@ class Ensemble:
             index, [where.index(qubit) for qubit in self._deferred.qubits if qubit in where]
         )
         states = self.states
-        found = gram(split(states, where)) if states.dim() == 2 else _traced(states, where)
+        found = gram(split(states, where)) if states.dim() == 2 else traced(states, where)
         return self._shaped(self._total(found * (apart[:, None] == apart)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:
@@ -184,15 +185,6 @@ class Ensemble:
         )
 
 
-def _traced(rho: Tensor, qubits: tuple[int, ...]) -> Tensor:
-    """Density matrices [rows, 2**k, 2**k] of some qubits, from [rows, 2**n, 2**n] of all."""
-    rows, dim = rho.shape[:2]
-    columns = split(rho.flatten(0, 1), qubits).reshape(rows, dim, -1)
-    both = split(columns.transpose(1, 2).flatten(0, 1), qubits)
-    size, others = both.shape[1:]
-    return torch.einsum("bcmrm->brc", both.reshape(rows, size, others, size, others))
-
-
 def check_clbits(clbits: Iterable[int] | None, num_clbits: int) -> tuple[int, ...]:
     """The classical bits as a tuple, all by default.
 
@@ -210,6 +202,15 @@ def check_clbits(clbits: Iterable[int] | None, num_clbits: int) -> tuple[int, ..
             f"{list(given)}"
         )
     return tuple([int(bit) for bit in given])
+
+
+def refuse_qubits(qubits: Iterable[int] | None) -> None:
+    """Raises UsageError for qubits to sample in a circuit with measurements."""
+    if qubits is not None:
+        raise UsageError(
+            "a circuit with measurements is sampled in its classical bits: leave out qubits, or "
+            "measure them into bits"
+        )
 
 
 def counted(drawn: Tensor, num_clbits: int) -> dict[str, int] | list[dict[str, int]]:

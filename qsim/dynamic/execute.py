@@ -20,7 +20,7 @@ from qsim.engines.density import ReadoutErrors
 from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
-from qsim.noise.model import NoiseModel
+from qsim.noise.model import NoiseModel, check_noise
 from qsim.observables import Observables, check_observables
 from qsim.prepare import Call, Options, prepare
 from qsim.results import combine, layout, split
@@ -143,8 +143,7 @@ def _ready(
             "out method='trajectories' and trajectories"
         )
     noise = options.get("noise")
-    if noise is not None and not isinstance(noise, NoiseModel):
-        raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
+    check_noise(noise)
     return prepare(circuit, weights, inputs, **options, gates_alone=True), noise
 
 

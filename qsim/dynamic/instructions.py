@@ -80,6 +80,12 @@ class Control(Instruction):
         moved = self.with_bodies(lambda body: plain(body, places[: body.num_clbits]))
         return replace(moved, reads=tuple([places[bit] for bit in self.reads]))
 
+    def table(self) -> list[Circuit | None]:
+        """The body for each number in the bits, None where nothing runs."""
+        default = next((case.body for case in self.cases if case.values is None), None)
+        bodies = {value: case.body for case in self.cases for value in case.values or ()}
+        return [bodies.get(value, default) for value in range(1 << len(self.reads))]
+
     def chosen(self, bits: Tensor) -> Tensor:
         """From all classical bits, packed int64 [rows], the number of the body, -1 for none."""
         values = packed(bits, self.reads)
@@ -193,7 +199,7 @@ def _values(values: Any, count: int) -> frozenset[int]:
     found = [v for v in numbers if v is not None and 0 <= v < 1 << count]
     if not given or len(found) != len(given):
         raise UsageError(
-            f"{count} classical bit{'s' if count > 1 else ''} hold a number from 0 to "
+            f"{count} classical bit{'s hold' if count > 1 else ' holds'} a number from 0 to "
             f"{(1 << count) - 1}, never {values!r}"
         )
     return frozenset(found)

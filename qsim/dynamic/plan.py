@@ -134,22 +134,27 @@ def doublings(steps: Steps) -> int:
     return found
 
 
+def check_dynamic(circuit: Circuit, noise: NoiseModel | None) -> None:
+    """Raises UsageError for bits that are read before they are written, or noise of other gates."""
+    if noise is not None:
+        if noise.relaxation:
+            raise UsageError(
+                "a circuit with measurements has no schedule, so that its qubits cannot relax "
+                "while they wait: leave out the relaxation of the noise model"
+            )
+        noise.check(_flat(circuit))
+    check_written(circuit)
+
+
 class _Planner:
     def __init__(self, circuit: Circuit, noise: NoiseModel | None, densities: bool) -> None:
         self.circuit, self.noise, self.densities = circuit, noise, densities
-        if noise is not None:
-            if noise.relaxation:
-                raise UsageError(
-                    "a circuit with measurements has no schedule, so that its qubits cannot relax "
-                    "while they wait: leave out the relaxation of the noise model"
-                )
-            noise.check(_flat(circuit))
+        check_dynamic(circuit, noise)
         if circuit.num_clbits > _MOST_BITS:
             raise UsageError(
                 f"results hold {_MOST_BITS} classical bits, not {circuit.num_clbits}: measure "
                 "into bits again that are not needed any more"
             )
-        _check_written(circuit, frozenset())
 
     def plan(self, defer: bool) -> Plan:
         operations = list(self._noisy(self.circuit).operations)
@@ -230,8 +235,12 @@ def _last(operations: list[Operation[Gate | Instruction]]) -> dict[int, int]:
     return found
 
 
-def _check_written(circuit: Circuit, before: frozenset[int]) -> frozenset[int]:
-    """The bits that may be written after the circuit, from those before it."""
+def check_written(circuit: Circuit, before: frozenset[int] = frozenset()) -> frozenset[int]:
+    """The bits that may be written after the circuit, from those before it.
+
+    Raises:
+        UsageError: for a bit that is read before.
+    """
     written = before
     for gate, _, _ in circuit.operations:
         if isinstance(gate, Measure):
@@ -243,5 +252,5 @@ def _check_written(circuit: Circuit, before: frozenset[int]) -> frozenset[int]:
                         f"{gate.name} reads classical bit {bit} before it is written: measure a "
                         "qubit into it first"
                     )
-            written = written.union(*[_check_written(body, written) for body in gate.bodies])
+            written = written.union(*[check_written(body, written) for body in gate.bodies])
     return written

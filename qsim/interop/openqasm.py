@@ -13,7 +13,9 @@ from qsim.circuit import Circuit
 from qsim.dynamic.instructions import Control
 from qsim.errors import UsageError, need
 from qsim.files import read_text
+from qsim.instructions import Instruction
 from qsim.interop.qiskit import from_qiskit, to_qiskit
+from qsim.noise.channels import Channel
 from qsim.parameters import Input, Weight
 
 if TYPE_CHECKING:
@@ -46,11 +48,12 @@ def to_openqasm3(circuit: Circuit) -> str:
     """The circuit as OpenQASM 3; unbound weights and inputs become `input` declarations.
 
     Raises:
-        UsageError: if Qiskit is not installed, or for an angle that it lacks.
+        UsageError: if Qiskit is not installed, for a channel, or for an angle that it lacks.
     """
+    _refuse_channels(circuit, 3)
     qasm3 = need("qiskit.qasm3", extra="ibm", purpose="writing OpenQASM 3")
     library = need("qiskit.circuit.library", extra="ibm", purpose="writing OpenQASM 3")
-    exact = _exact(to_qiskit(circuit), 3)
+    exact = _exact(to_qiskit(circuit, bitwise=True), 3)  # which is what Qiskit reads again
     if exact.global_phase:  # the exporter drops it, but writes a gate that it takes for known
         exact.append(library.GlobalPhaseGate(exact.global_phase), [])
     text = str(qasm3.dumps(exact, basis_gates=("U", "global_phase")))
@@ -61,8 +64,10 @@ def to_openqasm2(circuit: Circuit) -> str:
     """The circuit as OpenQASM 2, which has no global phase and no parameters.
 
     Raises:
-        UsageError: if Qiskit is not installed, or an angle is not a number.
+        UsageError: if Qiskit is not installed, for a channel or control flow, or if an angle is
+            not a number.
     """
+    _refuse_channels(circuit, 2)
     for operation in circuit.operations:
         if isinstance(operation.gate, Control):
             raise UsageError(f"OpenQASM 2 has no {operation.gate.name}: write OpenQASM 3")
@@ -75,6 +80,18 @@ def to_openqasm2(circuit: Circuit) -> str:
             "or write OpenQASM 3"
         )
     return str(qasm2.dumps(_exact(converted, 2)))
+
+
+def _refuse_channels(circuit: Circuit, version: int) -> None:
+    for operation in circuit.operations:
+        if isinstance(operation.gate, Channel):
+            raise UsageError(
+                f"OpenQASM {version} has no channels, but the circuit has {operation}: save it as "
+                "JSON, or leave noise to a NoiseModel"
+            )
+        if isinstance(operation.gate, Instruction):
+            for body in operation.gate.bodies:
+                _refuse_channels(body, version)
 
 
 def from_openqasm(

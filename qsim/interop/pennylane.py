@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from qsim.bound import Bound, bound
-from qsim.circuit import Circuit
+from qsim.circuit import Circuit, Operation
 from qsim.columns import Values
+from qsim.dynamic.plan import check_written
 from qsim.errors import UsageError, need
 from qsim.gates import Gate, fill
+from qsim.instructions import Instruction
+from qsim.interop.pennylane_instructions import InstructionReader, InstructionWriter
 from qsim.parameters import whole
 
 if TYPE_CHECKING:
@@ -74,8 +77,10 @@ def from_pennylane(
 ) -> Circuit:
     """The operations of a tape, or of the tape that a QNode makes of its arguments.
 
-    Tensors of PyTorch stay as they are, so gradients reach them. What is measured is no part of a
-    circuit. Operations that qsim lacks become several, by their decompositions.
+    Tensors of PyTorch stay as they are, so gradients reach them. What is measured at the end is no
+    part of a circuit. Mid-circuit measurements go into classical bits 0, 1, ..., which conditionals
+    read; channels have constant numbers. Operations that qsim lacks become several, by their
+    decompositions.
 
     Args:
         source: a QuantumScript or QuantumTape, or a QNode.
@@ -85,7 +90,7 @@ def from_pennylane(
 
     Raises:
         UsageError: if PennyLane is not installed, for what is no tape or QNode, wires that are not
-            among `wires`, and operations that are no gates.
+            among `wires`, postselection, trained channels, and other operations that are no gates.
     """
     pennylane = need("pennylane", extra="pennylane", purpose=_PURPOSE)
     given = None if wires is None else list(wires)
@@ -96,8 +101,10 @@ def from_pennylane(
         raise UsageError(f"PennyLane's circuits are tapes and QNodes, not {type(source).__name__}")
     places = _places(source.wires, given)
     circuit = Circuit(max(places.values(), default=0) + 1)
+    instructions = InstructionReader(_alone)
     for operation in source.operations:
-        _add(circuit, operation, places)
+        if not instructions.append(circuit, operation, places):
+            _add(circuit, operation, places)
     return circuit
 
 
@@ -235,14 +242,26 @@ def to_pennylane(
         values: named parameters by name.
 
     Raises:
-        UsageError: if PennyLane is not installed, or values are missing.
+        UsageError: if PennyLane is not installed, values are missing, a classical bit is read
+            before it is written, or for while loops and conditions on more than gates.
     """
     pennylane = need("pennylane", extra="pennylane", purpose=_PURPOSE)
     plain, value_of = bound(circuit, weights, inputs, values)
+    check_written(plain)
+
+    def write(operation: Operation[Gate]) -> Iterable[Any]:
+        gate, qubits, params = operation
+        return _written(pennylane, gate, list(qubits), _alike([value_of(p) for p in params]))
+
+    instructions = InstructionWriter(pennylane, write)
     operations = [
         made
-        for gate, qubits, params in plain.gates
-        for made in _written(pennylane, gate, list(qubits), _alike([value_of(p) for p in params]))
+        for gate, qubits, params in plain.operations
+        for made in (
+            instructions.written(Operation(gate, qubits, params))
+            if isinstance(gate, Instruction)
+            else write(Operation(gate, qubits, params))
+        )
     ]
     return pennylane.tape.QuantumScript(operations)
 

@@ -21,6 +21,7 @@ from qsim.circuit import Circuit
 from qsim.columns import Values
 from qsim.errors import UsageError
 from qsim.gates import ALIASES, GATES, Gate, fill, find_gate
+from qsim.instructions import Instruction
 
 History = list[dict[str, Any]]
 
@@ -109,7 +110,10 @@ def _add(circuit: Circuit, operation: Mapping[str, Any]) -> None:
         gate = find_gate(_NAMES.get(name, name))
         part.append(gate, range(len(wires)), _angles(operation.get("params"), gate.num_params))
     else:
-        raise UsageError(f"TorchQuantum's {name!r} on wires {wires} is no gate that qsim has")
+        raise UsageError(
+            f"TorchQuantum's {name!r} on wires {wires} is no gate that qsim has; measurements and "
+            "resets have no place in op histories"
+        )
     circuit.compose(part.inverse() if operation.get("inverse") else part, wires)
 
 
@@ -163,8 +167,14 @@ def to_torchquantum(
         values: named parameters by name.
 
     Raises:
-        UsageError: if values are missing.
+        UsageError: if values are missing, or for a channel, a measurement or another instruction.
     """
+    for operation in circuit.operations:
+        if isinstance(operation.gate, Instruction):
+            raise UsageError(
+                f"TorchQuantum's op histories have gates alone, but the circuit has {operation}: "
+                "leave it out, or write Qiskit or OpenQASM 3"
+            )
     plain, value_of = bound(circuit, weights, inputs, values)
     return [
         entry

@@ -42,6 +42,12 @@ class Channel(Instruction):
         """Kraus operators, complex128 [number, 2**k, 2**k]."""
         return np.frombuffer(self.operators, complex).reshape(-1, *[2**self.num_qubits] * 2)
 
+    @property
+    def recipe(self) -> tuple[str, tuple[Any, ...]]:
+        """Name and arguments for `make_channel`: its Kraus operators if no function made it."""
+        made = self.name in CHANNELS
+        return (self.name, self.arguments) if made else ("kraus", (_nested(self.kraus),))
+
     def ptm(self) -> np.ndarray:
         """The Pauli transfer matrix R_ij = tr(P_i E(P_j)) / 2**k, real [4**k, 4**k].
 
@@ -70,7 +76,7 @@ class Channel(Instruction):
         return f"{self.name}({'...' if long else ', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Callable[..., Channel], tuple[Any, ...]]:
-        return make_channel, (self.name, self.arguments)
+        return make_channel, self.recipe
 
 
 def transfer_matrix(operators: np.ndarray) -> np.ndarray:
@@ -119,7 +125,13 @@ def pauli_channel(probabilities: Mapping[str, float]) -> Channel:
         UsageError: for strings of different lengths, or probabilities outside [0, 1] or of a sum
             above 1.
     """
-    pairs = tuple(sorted(dict(probabilities).items()))
+    try:
+        pairs = tuple(sorted(dict(probabilities).items()))
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"pauli_channel takes probabilities by Pauli string, such as {{'XI': 0.1}}, not "
+            f"{probabilities!r:.60}"
+        ) from None
     return _pauli("pauli_channel", (pairs,), dict(pairs))
 
 
@@ -143,7 +155,7 @@ def depolarizing(parameter: float, num_qubits: int = 1) -> Channel:
 
 def _pauli(name: str, arguments: tuple[Any, ...], probabilities: Mapping[str, float]) -> Channel:
     labels = list(probabilities)
-    lengths = {len(label) for label in labels}
+    lengths = {len(str(label)) for label in labels}
     wrong = [label for label in labels if not isinstance(label, str) or set(label) - set("IXYZ")]
     if wrong or len(lengths) != 1 or not 1 <= (size := lengths.pop()) <= MAX_QUBITS:
         raise UsageError(
@@ -195,15 +207,15 @@ def thermal_relaxation(
         UsageError: for times that are not positive, a negative duration, or t2 > 2 t1.
     """
     for name, value in (("T1", t1), ("T2", t2)):
-        if value is not None and not 0 < value < inf:
-            raise UsageError(f"{name} is a positive time, or None for infinite, not {value}")
+        if value is not None and not (is_number(value) and 0 < value < inf):
+            raise UsageError(f"{name} is a positive time, or None for infinite, not {value!r}")
     decay_rate, rate = (0.0 if t is None else 1 / t for t in (t1, t2))
     if rate < decay_rate / 2 * (1 - 1e-12):
         raise UsageError(
             f"T2 = {t2} is above 2 T1 = {2 * t1}, which no qubit can have: take min(T2, 2 T1)"  # type: ignore[operator]
         )
-    if not 0 <= time < inf:
-        raise UsageError(f"the time of thermal_relaxation is 0 or more, not {time}")
+    if not (is_number(time) and 0 <= time < inf):
+        raise UsageError(f"the time of thermal_relaxation is 0 or more, not {time!r}")
     rest = max(0.0, rate - decay_rate / 2)  # dephasing beyond what the decay brings
     operators = [
         (a * b, second @ first)
@@ -309,7 +321,7 @@ def _channel(name: str, arguments: tuple[Any, ...], terms: _Operators) -> Channe
     if shapes != {(dim, dim)} or dim & (dim - 1) or not 2 <= dim <= 2**MAX_QUBITS:
         raise UsageError(
             f"{name} takes square matrices of one size 2**k, for 1 to {MAX_QUBITS} qubits, not "
-            f"{sorted(shapes)}"
+            f"{f'arrays of shape {sorted(shapes)}' if shapes else 'none'}"
         )
     array = np.stack(kept)
     total = np.einsum("mba,mbc->ac", array.conj(), array)
@@ -319,12 +331,24 @@ def _channel(name: str, arguments: tuple[Any, ...], terms: _Operators) -> Channe
             f"{name} does not preserve the trace: the sum of K+K differs from the identity by "
             f"{error:.2g}"
         )
-    return Channel(name, dim.bit_length() - 1, arguments, array.tobytes())
+    return Channel(name, dim.bit_length() - 1, _plain(arguments), array.tobytes())
+
+
+def _plain(argument: Any) -> Any:
+    """The argument with numbers of Python for those of NumPy, which JSON lacks."""
+    if isinstance(argument, tuple):
+        return tuple([_plain(part) for part in argument])
+    return argument.item() if isinstance(argument, np.number) else argument
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number of Python or NumPy."""
+    return isinstance(value, (int, float, np.integer, np.floating))
 
 
 def check_probability(value: Any, what: str, most: float = 1.0) -> None:
     """Raises UsageError for what is no number from 0 to `most`."""
-    if not isinstance(value, (int, float, np.number)) or not 0 <= value <= most * (1 + 1e-12):
+    if not is_number(value) or not 0 <= value <= most * (1 + 1e-12):
         raise UsageError(f"{what} is a number from 0 to {most:.6g}, not {value!r}")
 
 

@@ -10,7 +10,7 @@ from qsim.circuit import Circuit
 from qsim.errors import UsageError
 from qsim.memory import machine_bytes
 from qsim.noise.exact import ExactEngine, active_part, check_operations
-from qsim.noise.model import NoiseModel
+from qsim.noise.model import NoiseModel, check_noise
 from qsim.noise.trajectories import TrajectoryEngine
 from qsim.noise.unravelling import seeds_of
 from qsim.parameters import whole
@@ -69,9 +69,8 @@ def noise_engine(
     Raises:
         UsageError: for noise that does not fit the circuit, or where neither method is possible.
     """
+    check_noise(noise)
     if noise is not None:
-        if not isinstance(noise, NoiseModel):
-            raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
         noise.check(circuit)
     check_operations(circuit)
     if method == "exact" or (

@@ -14,7 +14,7 @@ from qsim.errors import UsageError
 from qsim.files import write_atomically
 from qsim.gates import GATES, Gate, find_gate
 from qsim.instructions import Instruction
-from qsim.noise.channels import Channel, check_probability, make_channel
+from qsim.noise.channels import Channel, check_probability, is_number, make_channel
 from qsim.noise.schedule import Relaxation, idle_channels
 from qsim.serialization import check_header, load_json
 
@@ -112,8 +112,8 @@ class NoiseModel:
         if places is not None:
             if where is None or len(places) != channel.num_qubits:
                 raise UsageError(
-                    f"{channel} acts on {channel.num_qubits} qubits: pass as many as on=..., and "
-                    f"qubits=... of {name}"
+                    f"where {channel} acts instead of on the qubits of {name} is said by both "
+                    f"qubits=..., those of the gate, and on=..., {channel.num_qubits} of any"
                 )
         elif channel.num_qubits not in (1, size if size is not None else channel.num_qubits):
             raise UsageError(
@@ -171,8 +171,8 @@ class NoiseModel:
         Raises:
             UsageError: for an unknown gate, or a time that is negative or not finite.
         """
-        if not 0 <= seconds < float("inf"):
-            raise UsageError(f"a duration is 0 seconds or more, not {seconds}")
+        if not (is_number(seconds) and 0 <= seconds < float("inf")):
+            raise UsageError(f"a duration is 0 seconds or more, not {seconds!r}")
         made = Duration(_name(gate), float(seconds), _place(qubits))
         return replace(self, durations=(*self.durations, made))
 
@@ -242,18 +242,20 @@ class NoiseModel:
             )
         present = {op.gate.name for op in circuit.operations if isinstance(op.gate, Gate)}
         if self.basis is None:
-            missing = {noise.gate for noise in self.gates} - present
+            missing = sorted({noise.gate for noise in self.gates} - present)
             if missing:
+                gate = "gate" if len(missing) == 1 else "gates"
                 raise UsageError(
-                    f"the noise model names {', '.join(sorted(missing))}, which the circuit does "
-                    "not have: mistyped, or compiled away? Leave it out, or set the model's basis"
+                    f"the noise model has noise after the {gate} {', '.join(missing)}, but the "
+                    f"circuit has no such {gate}: leave it out, or say by NoiseModel(basis=...) "
+                    "which gates the device has"
                 )
         else:
             unknown = present - self.basis - {"barrier"}
             if unknown:
                 raise UsageError(
-                    f"the noise model does not know the gate {min(unknown)}, but "
-                    f"{', '.join(sorted(self.basis))}: compile the circuit for the device first"
+                    f"the noise model knows the gates {', '.join(sorted(self.basis))}, but the "
+                    f"circuit has {min(unknown)}: compile it for the device first"
                 )
 
     def applied(self, circuit: Circuit) -> Circuit:
@@ -308,7 +310,7 @@ class NoiseModel:
                 return self._seconds[key]
         raise UsageError(
             f"qubits of the noise model relax while they wait, but it has no duration of {name} on "
-            f"{list(qubits)}: add_duration says it"
+            f"{list(qubits)}: say it by add_duration"
         )
 
     def on(self, qubits: Iterable[int]) -> NoiseModel:
@@ -343,8 +345,7 @@ class NoiseModel:
             "gates": [
                 {
                     "gate": noise.gate,
-                    "channel": noise.channel.name,
-                    "arguments": noise.channel.arguments,
+                    **dict(zip(("channel", "arguments"), noise.channel.recipe, strict=True)),
                     "qubits": noise.qubits,
                     "on": noise.on,
                 }
@@ -377,8 +378,10 @@ class NoiseModel:
                 )
             for row in data["durations"]:
                 model = model.add_duration(row["gate"], row["seconds"], row["qubits"])
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"the noise model is incomplete or damaged: {error}") from None
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"this is no noise model as 'to_dict' writes it: {type(error).__name__}, {error}"
+            ) from None
         return model
 
     def save(self, path: str | Path) -> Path:
@@ -397,6 +400,12 @@ class NoiseModel:
             UsageError: if it cannot be read, or is no noise model.
         """
         return cls.from_dict(load_json(Path(path), FORMAT, VERSION))
+
+
+def check_noise(noise: Any) -> None:
+    """Raises UsageError for what is neither a NoiseModel nor None."""
+    if noise is not None and not isinstance(noise, NoiseModel):
+        raise UsageError(f"noise is a NoiseModel, not {type(noise).__name__}")
 
 
 def _name(gate: Any) -> str:

@@ -441,6 +441,18 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Circuit(5).cx([0, 1, 2], [3, 4]),
         "cx on lists of 3 and 2 qubits",
     ),
+    "register of qubits that are not there": (
+        lambda: Circuit(3).register("a", [0, 3]),
+        "'a' of .* qubits does not fit: it has one or more of 0 to 2, each once",
+    ),
+    "classical register of none": (
+        lambda: Circuit(3).classical_register("a", 0),
+        "'a' of 0 classical bits does not fit: it has one or more, from 0 on",
+    ),
+    "classical register beyond the bits declared": (
+        lambda: Circuit(3, num_clbits=1).classical_register("a", 2),
+        "'a' of 2 classical bits does not fit: 1 of 1 classical bits are left",
+    ),
     "register too large": (
         lambda: Circuit(3).register("a", 4),
         "'a' of 4 qubits does not fit: 3 of 3 qubits are left",

@@ -19,6 +19,7 @@ from qsim import (
     PauliSum,
     UsageError,
     Weight,
+    channels,
     counts,
     expval,
     run,
@@ -194,9 +195,10 @@ def test_pauli_channels_damp_values_and_show_in_counts() -> None:
 
 
 def test_other_instructions_are_named() -> None:
-    circuit = Circuit(2).h(0).append(Instruction("reset", 1), [1])
-    with pytest.raises(UsageError, match="instruction 1 of the circuit, reset 1, is not Clifford"):
-        run(circuit, engine="stim")
+    for instruction in (Instruction("mine", 1), channels.amplitude_damping(0.1)):
+        circuit = Circuit(2).h(0).append(instruction, [1])
+        with pytest.raises(UsageError, match=r"instruction 1 of the circuit, (mine|amp.*) 1, is"):
+            run(circuit, engine="stim")
 
 
 def test_what_it_cannot_do_is_refused() -> None:

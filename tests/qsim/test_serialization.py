@@ -10,7 +10,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qsim import GATES, Circuit, Gate, Input, Parameter, State, UsageError, Weight, state
+from qsim import (
+    GATES,
+    Channel,
+    Circuit,
+    Gate,
+    Input,
+    Instruction,
+    Parameter,
+    State,
+    UsageError,
+    Weight,
+    channels,
+    outcome_probabilities,
+    state,
+)
 from qsim.parameters import derived
 
 
@@ -71,6 +85,100 @@ def test_files_of_circuits(tmp_path: Path, name: str) -> None:
     assert path.read_text().startswith("OPENQASM 3" if path.suffix == ".qasm" else '{"format"')
 
 
+def nested(depth: int) -> Circuit:
+    body = Circuit(1).x(0)
+    for _ in range(depth):
+        body = Circuit(1).if_test((0, 1), body)
+    return Circuit(1).measure(0).compose(body)
+
+
+def test_channels_and_dynamic_instructions_are_kept(tmp_path: Path) -> None:
+    angle = torch.tensor(0.3, requires_grad=True)
+    body = Circuit(2).rx(angle * Weight(0), 0).append(channels.depolarizing(0.1, 2), [1, 0])
+    body.measure(1, 2).switch([2, 0], {(0, 3): Circuit(1).ry(Input(0), 0)}, Circuit(1).reset(), [1])
+    circuit = Circuit(3, num_clbits=5).rx(angle, 2).measure([0, 1, 2])
+    circuit.if_test(([1, 0], {1, 2}), body, Circuit(2).h(1), qubits=[2, 0])
+    circuit.switch(1, {0: Circuit(1).z(0), 1: Circuit(1)}).while_loop((0, 0), body, 3, [0, 1])
+    again = through_json(circuit)
+    assert len(circuit.to_dict()["tensors"]) == 1
+    found = Circuit.load(circuit.save(tmp_path / "circuit.json"))
+    weights, inputs = torch.tensor([0.7]), torch.tensor([0.2])
+    for back in (again, found):
+        assert back.num_clbits == 5
+        assert repr(back).replace("tensor", "") == repr(circuit).replace("tensor", "")
+        values = outcome_probabilities(back, weights, inputs)
+        torch.testing.assert_close(
+            values, outcome_probabilities(circuit, weights, inputs), atol=0, rtol=0
+        )
+    assert through_json(nested(64)) == nested(64)
+    with pytest.raises(UsageError, match="nested 64 deep at most"):
+        nested(65).to_dict()
+
+
+def test_channels_of_others_are_kept_by_their_operators() -> None:
+    made = channels.amplitude_damping(0.3)
+    other = Channel("mine", 1, (), made.operators)
+    (operation,) = through_json(Circuit(1).append(other, 0)).operations
+    assert operation.gate == channels.kraus(made.kraus)
+    with pytest.raises(UsageError, match="the instruction mine cannot be saved"):
+        Circuit(1).append(Instruction("mine", 1), 0).to_dict()
+
+
+def test_classical_registers_are_kept(tmp_path: Path) -> None:
+    circuit = Circuit(3)
+    circuit.register("data", [1, 2])
+    circuit.classical_register("syndrome", 2)
+    circuit.classical_register("final", [3, 2])
+    circuit.h(0).measure([0, 2], [1, 3]).if_test(([0, 1], 2), Circuit(1).x(0))
+    for back in (through_json(circuit), circuit.copy(), circuit.bind(), Circuit.load(
+        circuit.save(tmp_path / "circuit.json")
+    )):  # fmt: skip
+        assert dict(back.classical_registers) == dict(circuit.classical_registers)
+        assert dict(back.registers) == dict(circuit.registers)
+        assert back == circuit
+        assert back.num_clbits == 4
+
+
+def test_dynamic_circuits_are_saved_as_openqasm_3(tmp_path: Path) -> None:
+    circuit = Circuit(2).h(0).measure(0).reset(0)
+    circuit.if_test((0, 1), Circuit(1).ry(Weight(0), 0), Circuit(1).x(0), [1]).measure(1)
+    assert Circuit.load(circuit.save(tmp_path / "circuit.qasm")) == circuit
+    noisy = Circuit(1).measure(0).if_test((0, 1), Circuit(1).append(channels.bit_flip(0.1), 0))
+    with pytest.raises(UsageError, match=r"no channels, but the circuit has bit_flip\(0.1\) 0"):
+        noisy.save(tmp_path / "circuit.qasm")
+
+
+def test_earlier_versions_are_read() -> None:
+    first = {
+        "format": "qsim circuit",
+        "version": 1,
+        "num_qubits": 2,
+        "registers": {"data": [0]},
+        "tensors": [],
+        "operations": [{"gate": "cx", "qubits": [0, 1], "params": []}],
+    }
+    back = Circuit.from_dict(first)
+    assert back == Circuit(2).cx(0, 1)
+    assert list(back.registers) == ["data"]
+
+
+def deep(depth: int) -> list[dict]:
+    """Operations with bodies in bodies, as a file may hold them."""
+    inside: list[dict] = operation()
+    for _ in range(depth):
+        body = {"num_qubits": 1, "operations": inside}
+        inside = operation(gate={"while_loop": [[0], [{"values": [0], "body": body}], 2]})
+    return inside
+
+
+def endless(depth: int) -> list[dict]:
+    """A function of a function of ..."""
+    angle: object = 0.1
+    for _ in range(depth):
+        angle = {"terms": [[1, [{"function": "sin", "arguments": [angle]}]]]}
+    return operation(gate="rx", params=[angle])
+
+
 def change(**fields: object) -> dict:
     return {**Circuit(2).h(0).rx(0.1, 1).to_dict(), **fields}
 
@@ -84,7 +192,7 @@ def operation(**fields: object) -> list[dict]:
     [
         ([], "this dictionary is no qsim circuit"),
         ({"num_qubits": 2}, "this dictionary is no qsim circuit"),
-        (change(version=2), "version 2, and this release reads up to 1: upgrade"),
+        (change(version=3), "version 3, and this release reads up to 2: upgrade"),
         (change(version="1"), "without a version"),
         (change(num_qubits=0), "one qubit or more"),
         (change(operations=operation(gate="hadamrd")), "no gate 'hadamrd'; did you mean hadamard"),
@@ -98,6 +206,21 @@ def operation(**fields: object) -> list[dict]:
          "arguments": [1]}]]]}])), "no function of angles 'eval'"),
         (change(operations=operation(gate="rx", params=[{"terms": [[1, [{"tensor": 0}]]]}])),
          "no circuit as"),
+        (change(operations=operation(gate={"channel": ["magic", []]})), "no channel 'magic'"),
+        (change(operations=operation(gate={"channel": ["bit_flip", [2]]})), "from 0 to 1, not 2"),
+        (change(operations=operation(gate={"channel": ["bit_flip", []]})), "does not take"),
+        (change(operations=operation(gate={"channel": []})), "no circuit as"),
+        (change(operations=operation(gate={"measure": [-1]})), "0 or above, not into"),
+        (change(operations=operation(gate={"measure": [0, 1]})), "no circuit as"),
+        (change(operations=operation(gate={"if_else": [[0], []]})), "no circuit as"),
+        (change(operations=operation(gate={"while_loop": [[0], []]})), "no circuit as"),
+        (change(operations=operation(gate={"switch_case": [[0], [{}]]})), "no circuit as"),
+        (change(operations=deep(65)), "nested 64 deep at most"),
+        (change(operations=deep(5000)), "nested 64 deep at most"),
+        (change(operations=endless(2000)), "no circuit as 'to_dict' writes it: RecursionError"),
+        (change(num_qubits=1e400), "one qubit or more"),
+        (change(classical_registers={"a": [0, 0]}), "register 'a' of .* does not fit"),
+        (change(classical_registers=[1]), "no circuit as"),
     ],
 )  # fmt: skip
 def test_what_is_no_circuit_is_refused(value: object, message: str) -> None:
@@ -114,7 +237,7 @@ def test_damaged_files_of_circuits_are_named(tmp_path: Path) -> None:
     path.write_text("[" * 100_000)
     with pytest.raises(UsageError, match=r"circuit\.json' is damaged"):
         Circuit.load(path)
-    path.write_text(whole.replace('"version":1', '"version":9'))
+    path.write_text(whole.replace('"version":2', '"version":9'))
     with pytest.raises(UsageError, match=r"circuit\.json' is a qsim circuit of version 9"):
         Circuit.load(path)
     with pytest.raises(UsageError, match=r"cannot read '.*missing' \(no such file"):

@@ -29,6 +29,7 @@ from qsim.parameters import (
 )
 
 PURPOSE = "converting to Qiskit"
+MOST_BITS = 16  # that a condition may read: it is written out as a table
 _VECTORS = {"w": Weight, "x": Input}
 _METHODS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "pow": "__pow__"}
 _SYMPY = {**FUNCTIONS, "Abs": torch.abs}

@@ -1,4 +1,4 @@
-"""Measurements, resets and control flow from Qiskit."""
+"""Measurements, resets, channels and control flow from Qiskit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qsim.circuit import Circuit
 from qsim.dynamic.instructions import Control, plain
 from qsim.errors import UsageError, need
-from qsim.interop.qiskit.angles import PURPOSE
+from qsim.interop.qiskit.angles import MOST_BITS, PURPOSE
+from qsim.noise.channels import kraus
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-_MOST_BITS = 16  # that an expression may read: it is written out as a table
 _BINARY: dict[str, Callable[[int, int], int]] = {
     "ADD": operator.add,
     "BIT_AND": operator.and_,
@@ -68,6 +68,8 @@ class InstructionReader:
             circuit.measure(qubits, clbits)
         elif found.name == "reset":
             circuit.reset(qubits)
+        elif found.name == "kraus":
+            circuit.append(kraus(found.params), qubits)
         elif found.name in _FLOW:
             bodies = [plain(self.part(block), clbits) for block in found.operation.blocks]
             _FLOW[found.name](self, circuit, found.operation, bodies, _Place(qubits, bits))
@@ -167,9 +169,9 @@ def _target(target: Any, bits: Mapping[Any, int]) -> tuple[list[int], Callable[[
     if not isinstance(target, expr.Expr):
         target = expr.lift(target)
     read = list(dict.fromkeys(bit for var in expr.iter_vars(target) for bit in _bits_of(var)))
-    if len(read) > _MOST_BITS:
+    if len(read) > MOST_BITS:
         raise UsageError(
-            f"a condition or switch reads up to {_MOST_BITS} classical bits, not {len(read)}"
+            f"a condition or switch reads up to {MOST_BITS} classical bits, not {len(read)}"
         )
     places = {bit: k for k, bit in enumerate(read)}
     return [bits[bit] for bit in read], lambda held: _value(

@@ -44,6 +44,9 @@ def from_qiskit(circuit: QuantumCircuit, most_rounds: int | None = None) -> Circ
     positions = {bit: k for k, bit in enumerate(circuit.qubits)}
     for register in circuit.qregs:
         converted.register(register.name, [positions[bit] for bit in register])
+    places = {bit: k for k, bit in enumerate(circuit.clbits)}
+    for register in circuit.cregs:
+        converted.classical_register(register.name, [places[bit] for bit in register])
     return converted
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -14,32 +14,43 @@ from qsim.gates import Gate
 from qsim.instructions import Instruction
 from qsim.interop.qiskit.angles import PURPOSE, parameters_of, write_angle
 from qsim.interop.qiskit.dynamic_writing import InstructionWriter
+from qsim.operations import Register
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 
-def to_qiskit(circuit: Circuit) -> QuantumCircuit:
+def to_qiskit(circuit: Circuit, bitwise: bool = False) -> QuantumCircuit:
     """The same circuit in Qiskit, with its global phase and its registers.
 
     Weights and inputs become the parameter vectors "w" and "x", named parameters keep their names.
     Gates that Qiskit lacks become several, or are defined by several. Loops of Qiskit's have no
-    bound, so a while loop becomes a for loop of an if, which is the same.
+    bound, so a while loop becomes a for loop of an if, which is the same. A channel becomes an
+    instruction "kraus", as Qiskit's own do.
+
+    Args:
+        circuit: what to write.
+        bitwise: whether conditions ask one classical bit after another, and switches become ifs,
+            which more readers understand.
 
     Raises:
         UsageError: if Qiskit is not installed, or for an angle that is a tensor with a batch, a
-            function that Qiskit lacks, or an instruction that is neither a gate nor of dynamic
-            circuits.
+            function that Qiskit lacks, or an instruction that qsim does not know.
     """
     qiskit = need("qiskit", extra="ibm", purpose=PURPOSE)
-    converted = qiskit.QuantumCircuit(*_registers(circuit), *_clbits(circuit))
+    converted = qiskit.QuantumCircuit(*_registers(circuit))
     converted.metadata = {"qsim": circuit.declared} if circuit.declared else {}
-    _append_all(converted, circuit, parameters_of(circuit))
+    _append_all(converted, circuit, parameters_of(circuit), bitwise)
     return converted
 
 
-def _append_all(converted: QuantumCircuit, circuit: Circuit, symbols: dict[str, Any]) -> None:
-    writer = InstructionWriter(converted, lambda block, body: _append_all(block, body, symbols))
+def _append_all(
+    converted: QuantumCircuit, circuit: Circuit, symbols: dict[str, Any], bitwise: bool
+) -> None:
+    def fill(block: QuantumCircuit, body: Circuit) -> None:
+        _append_all(block, body, symbols, bitwise)
+
+    writer = InstructionWriter(converted, fill, bitwise)
     for gate, qubits, params in circuit.operations:
         if isinstance(gate, Instruction):
             writer.append(Operation(gate, qubits, params))
@@ -47,36 +58,48 @@ def _append_all(converted: QuantumCircuit, circuit: Circuit, symbols: dict[str, 
             _append(converted, Operation(gate, qubits, params), symbols)
 
 
-def _clbits(circuit: Circuit) -> list[Any]:
-    """A register "c", which is what Qiskit calls it too, if there are classical bits."""
-    parts = need("qiskit.circuit", extra="ibm", purpose=PURPOSE)
-    name = "c"
-    while name in circuit.registers:
-        name += "_"
-    return [parts.ClassicalRegister(circuit.num_clbits, name)] if circuit.num_clbits else []
-
-
 def _registers(circuit: Circuit) -> list[Any]:
-    """Its registers, and one more for qubits that are in none; or its qubits, then the registers.
-
-    Registers of Qiskit overlap, or stand in another order than the qubits, only in the latter way.
-    """
+    """What a circuit of Qiskit's is made of: registers of qubits, then of classical bits."""
     parts = need("qiskit.circuit", extra="ibm", purpose=PURPOSE)
-    named = dict(circuit.registers)
-    listed = [q for register in named.values() for q in register]
-    if listed == list(range(len(listed))):
-        registers = [parts.QuantumRegister(len(own), name) for name, own in named.items()]
-        if len(listed) < circuit.num_qubits:
-            name = "q"
-            while name in named:
-                name += "_"
-            registers.append(parts.QuantumRegister(circuit.num_qubits - len(listed), name))
-        return registers
-    bits = [parts.Qubit() for _ in range(circuit.num_qubits)]
+    taken = {*circuit.registers, *circuit.classical_registers}
+    qubits = _Naming(parts.QuantumRegister, parts.Qubit, _free("q", taken))
+    clbits = _Naming(parts.ClassicalRegister, parts.Clbit, _free("c", {*taken, qubits.rest}))
     return [
-        bits,
-        *[parts.QuantumRegister(name=n, bits=[bits[q] for q in own]) for n, own in named.items()],
+        *qubits.registers(circuit.registers, circuit.num_qubits),
+        *clbits.registers(circuit.classical_registers, circuit.num_clbits),
     ]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+class _Naming(NamedTuple):
+    """Qiskit's registers of one kind, its bits, and the name for what is in no register."""
+
+    register: Any
+    bit: Any
+    rest: str
+
+    def registers(self, named: Mapping[str, Register], size: int) -> list[Any]:
+        """The registers, and one more for bits that are in none; or all bits, then the registers.
+
+        Registers of Qiskit overlap, or stand in another order than the bits, only in the latter
+        way.
+        """
+        listed = [place for own in named.values() for place in own]
+        if listed == list(range(len(listed))):
+            sizes = {name: len(own) for name, own in named.items()}
+            if len(listed) < size:
+                sizes[self.rest] = size - len(listed)
+            return [self.register(count, name) for name, count in sizes.items()]
+        bits = [self.bit() for _ in range(size)]
+        return [
+            bits,
+            *[self.register(name=n, bits=[bits[p] for p in own]) for n, own in named.items()],
+        ]
 
 
 def _append(converted: QuantumCircuit, operation: Operation[Gate], symbols: dict[str, Any]) -> None:

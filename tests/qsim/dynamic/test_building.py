@@ -115,14 +115,30 @@ def test_records_are_what_was_asked_for() -> None:
 
 
 ONE = Circuit(1).x(0)
+
+
+def named_twice() -> None:
+    circuit = Circuit(2)
+    circuit.register("a", 1)
+    circuit.classical_register("a", 1)
+
+
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "a name twice": (
+        named_twice,
+        "there is a register 'a' already",
+    ),
+    "rounds that are no values": (
+        lambda: Circuit(1).for_loop(3, Circuit(1)),  # type: ignore[arg-type]
+        "takes the values of its rounds, not 3",
+    ),
     "a bit beyond those declared": (
         lambda: Circuit(1, num_clbits=1).measure(0, 1),
-        "measure uses clbit 1, but the circuit was declared with 1 clbits",
+        "measure uses classical bit 1, but the circuit was declared with 1",
     ),
     "a body beyond the bits declared": (
         lambda: Circuit(1, num_clbits=1).measure(0).if_test((0, 1), Circuit(1).measure(0, 1)),
-        "if_else uses clbit 1",
+        "if_else uses classical bit 1",
     ),
     "a body beyond the weights declared": (
         lambda: Circuit(1, 1).measure(0).if_test((0, 1), Circuit(1).rx(Weight(1), 0)),
@@ -158,7 +174,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a value that does not fit": (
         lambda: Circuit(1).measure(0).if_test((0, 2), ONE),
-        "1 classical bit hold a number from 0 to 1, never 2",
+        "1 classical bit holds a number from 0 to 1, never 2",
     ),
     "a bit read twice": (
         lambda: Circuit(1).measure(0).if_test(([0, 0], 1), ONE),

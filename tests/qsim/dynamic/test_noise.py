@@ -142,7 +142,7 @@ def test_what_noise_cannot_do_here_is_refused() -> None:
     relaxing = NoiseModel().add_relaxation(0, 1e-4, 1e-4)
     with pytest.raises(UsageError, match="has no schedule, so that its qubits cannot relax"):
         counts(circuit, 5, noise=relaxing)
-    with pytest.raises(UsageError, match="cx, which the circuit does not have"):
+    with pytest.raises(UsageError, match="after the gate cx, but the circuit has no such gate"):
         expval(circuit, noise=NoiseModel().add("cx", channels.depolarizing(0.1, 2)))
     with pytest.raises(UsageError, match="no method 'guess'"):
         expval(circuit, noise=NOISE, method="guess")

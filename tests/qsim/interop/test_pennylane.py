@@ -177,7 +177,7 @@ def test_names_of_wires() -> None:
 
 def test_what_is_no_gate_is_named() -> None:
     for operations, message in (
-        ([pl.BitFlip(0.1, wires=2)], r"BitFlip on wires \[2\] is no gate"),
+        ([pl.Displacement(0.1, 0.2, wires=2)], r"Displacement on wires \[2\] is no gate"),
         ([pl.H(0), pl.StatePrep(np.array([1, 0]), wires=0)], "StatePrep stands before"),
     ):
         with pytest.raises(UsageError, match=message):

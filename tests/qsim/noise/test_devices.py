@@ -131,7 +131,7 @@ def test_what_is_no_device_gets_a_sentence(quito: BackendV2) -> None:
         from_backend("quito")
     with pytest.raises(UsageError, match="has qubits 0 to 4"):
         from_backend(quito, [0, 5])
-    with pytest.raises(UsageError, match="does not know the gate h"):
+    with pytest.raises(UsageError, match="knows the gates cx, i, rz, sx, x, but the circuit has h"):
         density_matrix(Circuit(5).h(0), noise=from_backend(quito))
 
 

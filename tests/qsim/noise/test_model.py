@@ -183,10 +183,13 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (run(NoiseModel().add("cx", MIX), Circuit(2).h(0)), "names cx, which the circuit does not"),
+        (
+            run(NoiseModel().add("cx", MIX), Circuit(2).h(0)),
+            "after the gate cx, but the",
+        ),
         (run(NoiseModel().add_readout(2, 0.1, 0.1), Circuit(2).h(0)), "names qubit 2"),
         (run(NoiseModel().add("h", FLIP, [3]), Circuit(2).h(0)), "names qubit 3"),
-        (run(BASIS, Circuit(2).h(0)), "does not know the gate h, but rz, sx"),
+        (run(BASIS, Circuit(2).h(0)), "knows the gates rz, sx, but the circuit has h: compile it"),
         (
             run(NoiseModel().add_relaxation(0, 1.0, 1.0), Circuit(2).h(0)),
             "no duration of h on \\[0\\]",
@@ -196,7 +199,10 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
         (lambda: NoiseModel().add("h", 0.1), "is a channel, not 0.1"),  # type: ignore[arg-type]
         (lambda: NoiseModel().add("h", MIX), "acts on 2 qubits, but h on 1"),
         (lambda: NoiseModel().add("h", FLIP, [0, 1]), "h acts on 1 qubits, not on"),
-        (lambda: NoiseModel().add("h", MIX, on=[0, 1]), "pass as many as on="),
+        (
+            lambda: NoiseModel().add("h", MIX, on=[0, 1]),
+            "is said by both qubits=..., those of the gate, and on=..., 2",
+        ),
         (lambda: NoiseModel().add("cx", MIX, [0, 0]), "different whole numbers"),
         (lambda: NoiseModel().add_readout(0, 1.1, 0.1), "to read 1 for |0>"),
         (lambda: NoiseModel().add_relaxation(0, 1.0, 3.0), "above 2 T1"),
@@ -205,7 +211,7 @@ def run(noise: NoiseModel, circuit: Circuit) -> Callable[[], Any]:
         (lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 9}), "version 9"),
         (
             lambda: NoiseModel.from_dict({"format": "qsim noise model", "version": 1}),
-            "incomplete or damaged",
+            "no noise model as 'to_dict' writes it",
         ),
         (lambda: NoiseModel.load("/nonexistent/noise.json"), "cannot read"),
         (lambda: NoiseModel.from_numbers(2, errors={"cx": 1.5}), "from 0 to below 1"),
