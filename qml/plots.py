@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qsim import GATES, Circuit
-from qsim.errors import need
+from qsim.errors import UsageError, need
 from qsim.interop.qiskit import to_qiskit
 
 if TYPE_CHECKING:
@@ -191,6 +191,33 @@ def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str
         axes.set(xticks=range(classes), yticks=range(classes))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
+    return figure
+
+
+def plot_gradient_variance(variances: Mapping[int, float], title: str = "") -> Figure:
+    """Variance of the gradient over the number of qubits, with the exponential that fits it best.
+
+    Args:
+        variances: by number of qubits, two or more, as `qml.gradient_variance` finds them; a
+            variance that falls exponentially is a barren plateau.
+        title: of the figure.
+
+    Raises:
+        UsageError: for less than two variances or one that is not positive, or if matplotlib is not
+            installed.
+    """
+    qubits, values = np.array(list(variances)), np.array(list(variances.values()))
+    if len(values) < 2 or not (values > 0).all():
+        raise UsageError(f"variances are two or more positive numbers by qubits, not {variances}")
+    slope, start = np.polyfit(qubits, np.log(values), 1)
+    with _figure(4.8, 3.2) as figure:
+        axes = figure.subplots()
+        _line(axes, qubits, values, FIRST, "variance")
+        label = f"a factor of {np.exp(slope):.2f} a qubit"
+        _line(axes, qubits, np.exp(start + slope * qubits), SECOND, label, dashed=True)
+        axes.set(title=title, xlabel="Qubits", ylabel="Variance of the gradient", yscale="log")
+        axes.legend()
+        _whole_numbers(axes)
     return figure
 
 

@@ -9,7 +9,7 @@ repeat up to a global phase, but 4 pi for controlled ones, where that phase is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import pi
@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qml.checkpoints import TrainState
 from qml.model import Classifier
 from qml.tasks import Split
-from qml.training import TrainConfig, TrainState, fit
+from qml.training import Callback, TrainConfig, fit
 from qsim import Circuit, Gate, Symbol, Weight
 from qsim.circuit import Angle, Operation
 from qsim.errors import UsageError
@@ -242,7 +243,7 @@ def prune(
     seed: int,
     stage: str = "prune",
     state: TrainState | None = None,
-    on_epoch_end: Callable[[TrainState], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Classifier, TrainState]:
     """Prune and fine-tune a trained model, which is changed in place; other arguments as for `fit`.
 
@@ -255,7 +256,7 @@ def prune(
     pruner = SmallAnglePruner(model.circuit, prune_config, config.epochs)
     state = fit(
         model, train, valid, config,
-        seed=seed, stage=stage, state=state, on_epoch_end=on_epoch_end, pruner=pruner,
+        seed=seed, stage=stage, state=state, callbacks=callbacks, pruner=pruner,
     )  # fmt: skip
     circuit, weights = simplify(model.circuit, model.weights, state.tensors["frozen"])
     pruned = Classifier(circuit, model.num_classes, weights=weights, logit_scale=model.logit_scale)

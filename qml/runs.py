@@ -1,6 +1,6 @@
 """Run folders: what a run of the main job keeps on disk, written so that a kill never damages it.
 
-Layout of a run folder (format 2)::
+Layout of a run folder (format 3)::
 
     run.json                      format, version, created, config, seeds, versions of the packages
     calibration.json              ``Device.calibration()`` at the start of the run
@@ -32,16 +32,15 @@ from time import perf_counter
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from qml import checkpoints
 from qsim import files
 from qsim.errors import UsageError
 from qsim.files import reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 TITLES = {
     "baseline": "Training the baseline",
@@ -62,7 +61,7 @@ CIRCUITS = {
 RESULTS_FILE = "results.json"
 _RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"
-_STATE_KEY = "state"
+_REMEDY = "start a new run in another folder"
 _PACKAGES = (
     "efficient-qml",
     "torch",
@@ -223,18 +222,11 @@ class RunFolder:
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor], state: Any = None) -> Path:
         """Write tensors and a JSON-able state as one safetensors file; returns its path."""
-        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        header = {_STATE_KEY: json.dumps(state, allow_nan=False)}
-        return write_atomically(self.path / name, save_tensors(plain, metadata=header))
+        return checkpoints.write_tensors(self.path / name, tensors, state)
 
     def read_tensors(self, name: str) -> tuple[dict[str, Tensor], Any]:
         """Tensors and state of `write_tensors`. Raises UsageError if missing or damaged."""
-        try:
-            with safe_open(self.path / name, framework="pt") as file:
-                state = json.loads((file.metadata() or {})[_STATE_KEY])
-                return {key: file.get_tensor(key) for key in file.keys()}, state  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise damaged(self.path / name, reason(error)) from error
+        return checkpoints.read_tensors(self.path / name, _REMEDY)
 
     def stage(self, stage: str) -> dict[str, Any] | None:
         """The result of a finished stage, None if it has not finished."""
@@ -318,4 +310,4 @@ def _checkpoint(stage: str) -> str:
 
 def damaged(path: Path, why: str) -> UsageError:
     """The sentence for a file of a run whose content is not what was once written there."""
-    return files.damaged(path, why, "start a new run in another folder")
+    return files.damaged(path, why, _REMEDY)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.encoders import Rotation, add_rotation_encoder
 from qml.spaces import DesignSpace
 from qsim import Circuit, Gate, Symbol, Weight
 from qsim.errors import UsageError
@@ -62,17 +61,31 @@ class _Slot:
 class SuperCircuit:
     """All sub-circuits of a design space on some qubits behind an encoder.
 
+    Args:
+        space: the design space.
+        num_qubits: number of qubits.
+        encoder: a circuit of inputs and no weights that comes first.
+
     Attributes:
         limits: gates of every full layer, block by block: the largest `widths`.
         num_weights: number of shared weights.
     """
 
-    def __init__(
-        self, space: DesignSpace, num_qubits: int, encoder: Sequence[Rotation] = ()
-    ) -> None:
+    def __init__(self, space: DesignSpace, num_qubits: int, encoder: Circuit | None = None) -> None:
+        """Raises UsageError for an encoder with weights, or on another number of qubits."""
         self.space = space
         self.num_qubits = num_qubits
-        self.encoder = tuple(encoder)
+        self.encoder = Circuit(num_qubits) if encoder is None else encoder
+        if self.encoder.num_qubits != num_qubits:
+            raise UsageError(
+                f"a SuperCircuit on {num_qubits} qubits takes an encoder on as many, "
+                f"not on {self.encoder.num_qubits}"
+            )
+        if self.encoder.num_weights:
+            raise UsageError(
+                f"the weights of a SuperCircuit are those of its space, but the encoder has "
+                f"{self.encoder.num_weights}: encode by inputs and constants only"
+            )
         self._slots = tuple(_slots(space, num_qubits))
         self.limits = tuple(len(layer.sites(num_qubits)) for layer in space.layers) * space.blocks
         self.num_weights = sum(len(slot.params) for slot in self._slots)
@@ -166,7 +179,7 @@ class SuperCircuit:
         return [s for s in self._slots if s.layer < used and s.rank < config.widths[s.layer]]
 
     def _encoded(self, num_weights: int) -> Circuit:
-        return add_rotation_encoder(Circuit(self.num_qubits, num_weights), self.encoder)
+        return Circuit(self.num_qubits, num_weights).compose(self.encoder)
 
 
 def _slots(space: DesignSpace, num_qubits: int) -> Iterator[_Slot]:

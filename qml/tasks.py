@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from qml.encoders import Rotation, layered_rotations
+from qml.encoders import rotation_encoder
+from qsim import Circuit
 from qsim.errors import UsageError, need
 
 FRACTIONS = (0.6, 0.2, 0.2)
@@ -41,7 +42,7 @@ class Task:
     name: str
     num_classes: int
     num_qubits: int
-    encoder: tuple[Rotation, ...]
+    encoder: Circuit
     train: Split
     valid: Split
     test: Split
@@ -98,7 +99,7 @@ def load_task(name: str, seed: int = 0) -> Task:
     x = _angles(images, source.side)
     parts = _stratified(labels.numpy(), source.classes, seed)
     splits = [_split(x, labels, part, source.classes) for part in parts]
-    encoder = layered_rotations(source.num_qubits, _placement(source.side))
+    encoder = rotation_encoder(Circuit(source.num_qubits), _placement(source.side))
     return Task(name, len(source.classes), source.num_qubits, encoder, *splits)
 
 

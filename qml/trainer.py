@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
+from qml.checkpoints import TrainState
 from qml.model import Classifier
 from qml.presets import Preset
 from qml.progress import Reporter
@@ -14,9 +13,9 @@ from qml.runs import TITLES, RunFolder, Stage
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split, Task
 from qml.training import (
+    Callback,
     CircuitSampler,
     TrainConfig,
-    TrainState,
     epoch_generator,
     evaluate,
     fit,
@@ -92,7 +91,7 @@ class Trainer:
                 seed=self.seed,
                 stage=stage.name,
                 state=state,
-                on_epoch_end=keep,
+                callbacks=[keep],
             )
             self._keep(stage, pruned, state)
 
@@ -110,25 +109,21 @@ class Trainer:
         state, keep = self._start(stage, epochs)
         return fit(
             model, train, valid, config,
-            seed=seed, stage=stage.name, state=state, on_epoch_end=keep, sampler=sampler,
+            seed=seed, stage=stage.name, state=state, callbacks=[keep], sampler=sampler,
         )  # fmt: skip
 
     def settings(self, epochs: int) -> TrainConfig:
         """Settings of training for so many epochs."""
         return TrainConfig(epochs, self.sizes.learning_rate, self.sizes.batch_size)
 
-    def _start(
-        self, stage: Stage, epochs: int
-    ) -> tuple[TrainState | None, Callable[[TrainState], None]]:
+    def _start(self, stage: Stage, epochs: int) -> tuple[TrainState | None, Callback]:
         """Announce a training stage -> where it goes on from, and what to do after every epoch."""
         state = TrainState.from_parts(stage.tensors, stage.state) if stage.state else None
         self.reporter.start(TITLES[stage.name], epochs, state.epoch if state else 0, "epochs")
 
         def keep(state: TrainState) -> None:
             stage.save(state.tensors, state.to_json())
-            record = state.history[-1]
-            note = f"loss {record.valid_loss:.3f}, accuracy {record.valid_accuracy:.3f}"
-            self.reporter.update(state.epoch, note)
+            self.reporter.update(state.epoch, state.note)
 
         return state, keep
 

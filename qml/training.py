@@ -1,4 +1,4 @@
-"""One training loop for every stage: circuits, SuperCircuits and pruned circuits.
+"""One training loop: for hybrid models, and for circuits, SuperCircuits and pruned circuits.
 
 All randomness of an epoch comes from a generator derived from (seed, stage, epoch), and everything
 else that an epoch depends on is in `TrainState`: training that is resumed from any finished epoch
@@ -8,23 +8,22 @@ repeats the unbroken run bit for bit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import cos, isfinite, pi
+from dataclasses import dataclass
+from math import cos, inf, isfinite, pi
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from qml.model import Classifier
+from qml.checkpoints import Checkpoint, Choices, EpochRecord, TrainState
+from qml.model import QuantumLayer
 from qml.tasks import Split
 from qsim import Circuit
 from qsim.errors import UsageError
-
-Choices: TypeAlias = tuple[int, ...]
 
 CircuitSampler: TypeAlias = Callable[[np.random.Generator, Choices | None], tuple[Circuit, Choices]]
 """Draws the circuit of one step. It gets the epoch's generator and the choices that it returned for
@@ -46,6 +45,8 @@ class TrainConfig:
         weight_decay: L2 penalty of Adam.
         warmup: fraction of the steps in which the rate rises linearly; then it falls as a cosine to
             zero.
+        patience: epochs without a smaller validation loss after which training stops, and the model
+            is that of its best epoch; by default it never stops early.
     """
 
     epochs: int = 40
@@ -53,6 +54,7 @@ class TrainConfig:
     batch_size: int = 32
     weight_decay: float = 1e-4
     warmup: float = 0.1
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1 or not self.lr > 0 or not 0 <= self.warmup < 1:
@@ -60,14 +62,8 @@ class TrainConfig:
                 "training takes at least one epoch and one sample a step, a positive learning rate "
                 f"and a warm-up from 0 to below 1, not {self}"
             )
-
-
-class EpochRecord(NamedTuple):
-    """What an epoch came to: mean cross-entropy (nats) in training and validation, and accuracy."""
-
-    train_loss: float
-    valid_loss: float
-    valid_accuracy: float
+        if self.patience is not None and self.patience < 1:
+            raise UsageError(f"the patience of training is 1 epoch or more, not {self.patience}")
 
 
 class Evaluation(NamedTuple):
@@ -77,121 +73,95 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-@dataclass
-class TrainState:
-    """All that the rest of a training run depends on, after `epoch` finished epochs.
-
-    Attributes:
-        tensors: "weights", Adam's "exp_avg", "exp_avg_sq" and "step", and the mask "frozen".
-        epoch: number of finished epochs.
-        choices: choices of the last sampled sub-circuit, if circuits are sampled.
-        history: one record an epoch.
-    """
-
-    tensors: dict[str, Tensor]
-    epoch: int = 0
-    choices: Choices | None = None
-    history: list[EpochRecord] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the tensors, ready for JSON."""
-        return {
-            "epoch": self.epoch,
-            "choices": self.choices,
-            "history": [list(record) for record in self.history],
-        }
-
-    @classmethod
-    def from_parts(cls, tensors: dict[str, Tensor], data: dict[str, Any]) -> TrainState:
-        """Rebuild a state from its tensors and the value of `to_json`."""
-        choices = data["choices"]
-        return cls(
-            dict(tensors),
-            data["epoch"],
-            None if choices is None else tuple(choices),
-            [EpochRecord(*record) for record in data["history"]],
-        )
+Callback: TypeAlias = Callable[[TrainState], None]
+"""Gets the state after every epoch."""
 
 
 def fit(
-    model: Classifier,
+    model: nn.Module,
     train: Split,
     valid: Split,
     config: TrainConfig,
     *,
     seed: int,
-    stage: str,
+    stage: str = "training",
     state: TrainState | None = None,
-    on_epoch_end: Callable[[TrainState], None] | None = None,
+    callbacks: Sequence[Callback] = (),
     sampler: CircuitSampler | None = None,
     pruner: Pruner | None = None,
 ) -> TrainState:
     """Minimize the cross-entropy of `model` in place.
 
     Args:
+        model: samples [batch, ...] -> logits [batch, classes]; a QuantumLayer if there is a sampler
+            or a pruner, otherwise any module.
+        train, valid: samples to train on, and those that tell how well it goes.
+        config: settings.
         seed, stage: with the number of the epoch they determine every random draw.
         state: where to go on from; all else must be the same as when it was made.
-        on_epoch_end: gets the state after every epoch, for checkpoints and progress.
+        callbacks: get the state after every epoch, for checkpoints and progress: `Checkpoint`,
+            `progress_bar`, `TensorBoard`.
         sampler: draws the circuit of every step; without it, every step trains the model's own.
         pruner: chooses weights that are held fixed, before every epoch.
 
     Returns:
-        The state after the last epoch; the weights are those of the last epoch too.
+        The state after the last epoch. The model is that of the last epoch, with patience that of
+        the best one.
 
     Raises:
-        UsageError: if the loss is no longer a finite number: the last state that `on_epoch_end` got
-            is the last good one.
+        UsageError: if the loss is no longer a finite number. The model is then that of the last
+            good state, which is the last one that the callbacks got.
     """
-    state = state or _initial_state(model)
-    optimizer = _resume(model, config, state)
-    weights, frozen = model.weights, state.tensors["frozen"].clone()
-    steps = -(-len(train) // config.batch_size)
-    choices, history = state.choices, list(state.history)
+    loop = _Loop(model, train, valid, config, seed, stage, sampler, pruner)
+    state = state or TrainState(_snapshot(model))
+    loop.resume(state)
     with _threads_for(model, config):
-        for epoch in range(state.epoch, config.epochs):
-            rng = epoch_generator(seed, stage, epoch)
-            if pruner is not None:
-                frozen = pruner(epoch, weights.detach(), frozen)
-            held = frozen if frozen.any() else None
-            order = torch.from_numpy(rng.permutation(len(train)))
-            total = 0.0
-            for step, index in enumerate(order.split(config.batch_size)):
-                circuit = None
-                if sampler is not None:
-                    circuit, choices = sampler(rng, choices)
-                optimizer.param_groups[0]["lr"] = _learning_rate(
-                    config, epoch * steps + step, steps
-                )
-                loss = _step(model, train.x[index], train.y[index], optimizer, circuit, held)
-                total += len(index) * _finite(loss, stage, epoch)
-            found = evaluate(model, valid)
-            _finite(found.loss, stage, epoch)
-            history.append(EpochRecord(total / len(train), found.loss, found.accuracy))
-            state = _state(model, optimizer, frozen, epoch + 1, choices, history)
-            if on_epoch_end is not None:
-                on_epoch_end(state)
+        while state.epoch < config.epochs and not _out_of_patience(state, config):
+            try:
+                state = loop.epoch(state)
+            except _Diverged as diverged:
+                _load(model, state.part("model"))
+                raise _stopped(diverged, state.epoch, stage, callbacks) from None
+            for callback in callbacks:
+                callback(state)
+    if config.patience is not None and state.epoch:
+        _load(model, state.part("best"))
     return state
 
 
-def evaluate(model: Classifier, split: Split) -> Evaluation:
-    """Loss and accuracy of the model's own circuit, all samples in one batch."""
-    with torch.no_grad():
-        logits = model(split.x)
-        loss = cross_entropy(logits, split.y)
-        accuracy = (logits.argmax(1) == split.y).float().mean()
+@torch.no_grad()
+def predict(model: nn.Module, x: Tensor) -> Tensor:
+    """What the model gives for all samples, in one batch, without dropout and the like."""
+    training = model.training
+    model.eval()
+    try:
+        logits: Tensor = model(x)
+    finally:
+        model.train(training)
+    return logits
+
+
+def evaluate(model: nn.Module, split: Split) -> Evaluation:
+    """Loss and accuracy of the model, of a circuit its own, all samples in one batch."""
+    logits = predict(model, split.x)
+    loss = cross_entropy(logits, split.y)
+    accuracy = (logits.argmax(1) == split.y).float().mean()
     return Evaluation(loss.item(), accuracy.item())
 
 
-# Amplitudes times samples below which a step is over before a second thread has woken up; on a busy
-# machine PyTorch's threads would then wait for each other thousands of times as long as they work.
+# Amplitudes and parameters times samples below which a step is over before a second thread wakes
+# up; on a busy machine PyTorch's threads would wait for each other far longer than they work.
 _SMALL_STEP = 2**16
 
 
 @contextmanager
-def _threads_for(model: Classifier, config: TrainConfig) -> Iterator[None]:
-    """One thread for small circuits, the caller's number for others."""
+def _threads_for(model: nn.Module, config: TrainConfig) -> Iterator[None]:
+    """One thread for small models, the caller's number for others."""
     before = torch.get_num_threads()
-    if config.batch_size << model.circuit.num_qubits < _SMALL_STEP:
+    layers = [module for module in model.modules() if isinstance(module, QuantumLayer)]
+    size = sum(1 << layer.circuit.num_qubits for layer in layers)
+    size += sum(parameter.numel() for parameter in model.parameters())
+    if config.batch_size * size < _SMALL_STEP:
         torch.set_num_threads(1)
     try:
         yield
@@ -214,78 +184,177 @@ def _learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> floa
     return config.lr * (1 + cos(pi * (step - warmup) / (total - warmup))) / 2
 
 
-def _step(
-    model: Classifier,
-    x: Tensor,
-    y: Tensor,
-    optimizer: torch.optim.Optimizer,
-    circuit: Circuit | None,
-    held: Tensor | None,
-) -> float:
-    """One step of gradient descent -> loss before it."""
-    optimizer.zero_grad()
-    loss = cross_entropy(model(x, circuit), y)
-    loss.backward()
-    if held is None:
-        optimizer.step()
-    else:
-        # Momentum and weight decay move weights without a gradient too, so held ones are put back.
-        before = model.weights.detach().clone()
-        optimizer.step()
-        with torch.no_grad():
-            model.weights.copy_(torch.where(held, before, model.weights))
-    return loss.item()
+class _Diverged(Exception):
+    """A loss that is not a finite number, and where in the epoch."""
 
 
-def _finite(loss: float, stage: str, epoch: int) -> float:
-    if not isfinite(loss):
-        raise UsageError(
-            f"in epoch {epoch + 1} of {stage} the loss became {loss}: lower the learning rate and "
-            "go on from the epoch before"
+@dataclass
+class _Loop:
+    """What stays the same from epoch to epoch."""
+
+    model: nn.Module
+    train: Split
+    valid: Split
+    config: TrainConfig
+    seed: int
+    stage: str
+    sampler: CircuitSampler | None
+    pruner: Pruner | None
+
+    def __post_init__(self) -> None:
+        if self.sampler is None and self.pruner is None:
+            self.weights = None
+        elif isinstance(self.model, QuantumLayer):
+            self.weights = self.model.weights
+        else:
+            raise UsageError(
+                "a sampler or a pruner works on the weights of a QuantumLayer or Classifier, "
+                f"not of {type(self.model).__name__}"
+            )
+
+    def resume(self, state: TrainState) -> None:
+        """Put a state into the model and a new optimizer."""
+        _load(self.model, state.part("model"))
+        # The fused kernel takes one call a step; a step on so few weights is all overhead.
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(),
+            lr=self.config.lr,
+            weight_decay=self.config.weight_decay,
+            fused=True,
         )
+        parameters = dict(self.model.named_parameters())
+        for key, moment in state.part("adam").items():
+            name, _, kind = key.rpartition("/")
+            self.optimizer.state[parameters[name]][kind] = moment.clone()
+
+    def epoch(self, state: TrainState) -> TrainState:
+        """The state one epoch later. Raises _Diverged."""
+        rng = epoch_generator(self.seed, self.stage, state.epoch)
+        frozen = self._frozen(state)
+        self.model.train()
+        with _torch_seed(
+            self.model, epoch_generator(self.seed, f"{self.stage}/torch", state.epoch)
+        ):
+            loss, choices = self._steps(state, rng, frozen)
+            found = evaluate(self.model, self.valid)
+        record = EpochRecord(loss, _finite(found.loss, "in validation"), found.accuracy)
+        tensors = _snapshot(self.model, self.optimizer) | self._best(state, record)
+        if frozen is not None:
+            tensors["frozen"] = frozen.clone()
+        return TrainState(tensors, state.epoch + 1, choices, [*state.history, record])
+
+    def _steps(
+        self, state: TrainState, rng: np.random.Generator, frozen: Tensor | None
+    ) -> tuple[float, Choices | None]:
+        """Go through the samples -> mean loss, and the choices of the last sub-circuit."""
+        train, size, choices = self.train, self.config.batch_size, state.choices
+        steps, total = -(-len(train) // size), 0.0
+        order = torch.from_numpy(rng.permutation(len(train)))
+        for step, index in enumerate(order.split(size)):
+            arguments: list[Any] = [train.x[index]]
+            if self.sampler is not None:
+                circuit, choices = self.sampler(rng, choices)
+                arguments.append(circuit)
+            rate = _learning_rate(self.config, state.epoch * steps + step, steps)
+            self.optimizer.param_groups[0]["lr"] = rate
+            self.optimizer.zero_grad()
+            loss = cross_entropy(self.model(*arguments), train.y[index])
+            loss.backward()
+            self._update(frozen)
+            total += len(index) * _finite(loss.item(), f"at step {step + 1}")
+        return total / len(train), choices
+
+    def _update(self, frozen: Tensor | None) -> None:
+        """One step of Adam, which frozen weights do not follow."""
+        if self.weights is None or frozen is None or not frozen.any():
+            self.optimizer.step()
+            return
+        # Momentum and weight decay move weights without a gradient too, so held ones are put back.
+        before = self.weights.detach().clone()
+        self.optimizer.step()
+        with torch.no_grad():
+            self.weights.copy_(torch.where(frozen, before, self.weights))
+
+    def _frozen(self, state: TrainState) -> Tensor | None:
+        if self.pruner is None or self.weights is None:
+            return None
+        weights = self.weights.detach()
+        before = state.tensors.get("frozen", torch.zeros_like(weights, dtype=torch.bool))
+        return self.pruner(state.epoch, weights, before.clone())
+
+    def _best(self, state: TrainState, record: EpochRecord) -> dict[str, Tensor]:
+        """The model of the best epoch so far, if that is wanted."""
+        if self.config.patience is None:
+            return {}
+        earlier = [old.valid_loss for old in state.history]
+        if record.valid_loss < min(earlier, default=inf):
+            return _prefixed("best", self.model.state_dict())
+        return _prefixed("best", state.part("best"))
+
+
+def _out_of_patience(state: TrainState, config: TrainConfig) -> bool:
+    return config.patience is not None and state.epoch - state.best_epoch >= config.patience > 0
+
+
+@contextmanager
+def _torch_seed(model: nn.Module, rng: np.random.Generator) -> Iterator[None]:
+    """What PyTorch itself draws, for dropout or shots, comes from the epoch's seed in here."""
+    devices = {p.device.index for p in model.parameters() if p.is_cuda}
+    seed = int(rng.integers(2**62))
+    with torch.random.fork_rng(sorted(devices)):
+        # torch.manual_seed takes a hundred times as long: it asks for every kind of device.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
+        yield
+
+
+def _finite(loss: float, where: str) -> float:
+    if not isfinite(loss):
+        raise _Diverged(loss, where)
     return loss
 
 
-def _initial_state(model: Classifier) -> TrainState:
-    weights = model.weights.detach().clone()
-    tensors = {
-        "weights": weights,
-        "exp_avg": torch.zeros_like(weights),
-        "exp_avg_sq": torch.zeros_like(weights),
-        "step": torch.zeros(()),
-        "frozen": torch.zeros_like(weights, dtype=torch.bool),
-    }
-    return TrainState(tensors)
-
-
-def _resume(model: Classifier, config: TrainConfig, state: TrainState) -> torch.optim.Adam:
-    """Put weights and moments of a state into the model and a new optimizer."""
-    weights = state.tensors["weights"]
-    if weights.shape != model.weights.shape:
-        raise UsageError(
-            f"the saved state has {len(weights)} weights, the model {len(model.weights)}: "
-            "go on with the circuit that the state was saved with"
-        )
-    with torch.no_grad():
-        model.weights.copy_(weights)
-    # The fused kernel takes one call a step; a step on so few weights is all overhead.
-    optimizer = torch.optim.Adam(
-        [model.weights], lr=config.lr, weight_decay=config.weight_decay, fused=True
+def _stopped(
+    diverged: _Diverged, epoch: int, stage: str, callbacks: Sequence[Callback]
+) -> UsageError:
+    """The sentence for training that has diverged after so many good epochs."""
+    loss, where = diverged.args
+    files = [str(keep.path) for keep in callbacks if isinstance(keep, Checkpoint)]
+    kept = f", which {files[0]!r} holds" if files else ""
+    remedy = f"go on from the state of epoch {epoch}{kept}" if epoch else "start again"
+    return UsageError(
+        f"in epoch {epoch + 1} of {stage} the loss became {loss} {where}: "
+        f"lower the learning rate and {remedy}"
     )
-    moments = {name: state.tensors[name].clone() for name in ("step", "exp_avg", "exp_avg_sq")}
-    optimizer.state[model.weights] = moments
-    return optimizer
 
 
-def _state(
-    model: Classifier,
-    optimizer: torch.optim.Adam,
-    frozen: Tensor,
-    epoch: int,
-    choices: Choices | None,
-    history: list[EpochRecord],
-) -> TrainState:
-    moments = optimizer.state[model.weights]
-    tensors = {name: moments[name].clone() for name in ("step", "exp_avg", "exp_avg_sq")}
-    tensors |= {"weights": model.weights.detach().clone(), "frozen": frozen.clone()}
-    return TrainState(tensors, epoch, choices, list(history))
+def _snapshot(model: nn.Module, optimizer: torch.optim.Adam | None = None) -> dict[str, Tensor]:
+    """Copies of all that is in the model and its optimizer, by the names of `TrainState`."""
+    tensors = _prefixed("model", model.state_dict())
+    if optimizer is not None:
+        for name, parameter in model.named_parameters():
+            tensors |= _prefixed(f"adam/{name}", optimizer.state[parameter])
+    return tensors
+
+
+def _prefixed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}/{key}": tensor.detach().clone() for key, tensor in tensors.items()}
+
+
+def _load(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put saved tensors into the model. Raises UsageError if they are those of another one."""
+    sizes = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    for name, tensor in model.state_dict().items():
+        if sizes.pop(name, None) != list(tensor.shape):
+            saved = list(tensors[name].shape) if name in tensors else "nothing of that name"
+            raise UsageError(
+                f"the model has {name} {list(tensor.shape)}, the saved state {saved}: "
+                "go on with the model that the state was saved with"
+            )
+    if sizes:
+        raise UsageError(
+            f"the saved state has {', '.join(sizes)}, which the model lacks: "
+            "go on with the model that the state was saved with"
+        )
+    model.load_state_dict(tensors)

@@ -2,6 +2,10 @@
 
 import os
 import random
+import sys
+from importlib.util import find_spec
+from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -24,3 +28,16 @@ def _seeded() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries still draw from it)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tq() -> Any:
+    """TorchQuantum, without the data sets of torchvision."""
+    if find_spec("torchquantum") is None:
+        pytest.skip("needs TorchQuantum")
+    if find_spec("torchvision") is None:
+        for module in ("", ".datasets", ".datasets.utils", ".transforms"):
+            sys.modules["torchvision" + module] = MagicMock()
+    import torchquantum
+
+    return torchquantum

@@ -20,6 +20,7 @@ HEAVY = {
     "qiskit_ibm_runtime",
     "sklearn",
     "stim",
+    "tensorboard",
     "torchquantum",
     "transformers",
 }

@@ -1,12 +1,24 @@
-"""The classifier: readout, scale, shapes, gradients."""
+"""Layers and the classifier: readout, scale, shapes, gradients, files."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from qml.model import Classifier
-from qsim import Circuit, Input, Weight, expval
+from qml.ansatz import real_amplitudes
+from qml.encoders import rotation_encoder
+from qml.model import Classifier, QuantumLayer
+from qsim import (
+    Circuit,
+    Input,
+    NoiseModel,
+    PauliString,
+    PauliSum,
+    Weight,
+    channels,
+    expval,
+)
 from qsim.errors import UsageError
 
 
@@ -88,3 +100,99 @@ def test_more_classes_than_qubits():
 def test_weights_of_another_shape():
     with pytest.raises(UsageError, match=r"2 weights, but the tensor given has the shape \[3\]"):
         Classifier(rotations(2), 2, weights=torch.zeros(3))
+
+
+# --- Layers between other modules -----------------------------------------------------------------
+
+
+def hybrid(circuit=None, **options):
+    torch.manual_seed(1)
+    if circuit is None:
+        circuit = real_amplitudes(rotation_encoder(Circuit(3), gates=("ry",)), reps=1)
+    return nn.Sequential(
+        nn.Linear(5, 3), nn.Tanh(), QuantumLayer(circuit, **options), nn.Linear(3, 2)
+    )
+
+
+def test_a_layer_is_the_circuits_expectation_values():
+    circuit, x = rotations(3), torch.rand(4, 3)
+    observables = [PauliString("XYZ"), PauliSum({"ZZI": 0.5, "IXX": 2.0})]
+    layer = QuantumLayer(circuit, observables)
+    torch.testing.assert_close(layer(x), expval(circuit, observables, layer.weights, x))
+    assert "3 qubits, 6 gates, 3 weights" in repr(layer)
+
+
+def test_a_layer_without_inputs_needs_no_samples():
+    layer = QuantumLayer(Circuit(2).ry(Weight(0), 0), weights=torch.tensor([0.3]))
+    torch.testing.assert_close(layer(), torch.tensor([0.3, 0.0]).cos())
+
+
+def test_a_layer_without_weights():
+    x = torch.rand(4, 2)
+    layer = QuantumLayer(rotation_encoder(Circuit(2), gates=("ry",)))
+    torch.testing.assert_close(layer(x), x.cos())
+
+
+def test_options_reach_the_simulator():
+    noise = NoiseModel().add("ry", channels.depolarizing(0.4, 1))
+    circuit, x = Circuit(1).ry(Input(0), 0), torch.rand(3, 1)
+    clean = QuantumLayer(circuit)(x)
+    torch.testing.assert_close(
+        QuantumLayer(circuit, noise=noise)(x), expval(circuit, inputs=x, noise=noise)
+    )
+    assert (QuantumLayer(circuit, noise=noise)(x) < clean).all()
+
+
+@pytest.mark.parametrize("amplitudes", [False, True])
+def test_gradients_through_a_hybrid_model(amplitudes):
+    circuit = Circuit(3) if amplitudes else rotation_encoder(Circuit(3), gates=("ry",))
+    model = hybrid(real_amplitudes(circuit, reps=1), amplitudes=amplitudes).double()
+    x = torch.randn(2, 5, dtype=torch.float64)
+    names, parameters = zip(*model.named_parameters(), strict=True)
+
+    def output(*tensors):
+        return torch.func.functional_call(model, dict(zip(names, tensors, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(output, parameters)
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [(torch.optim.SGD, 0.8), (torch.optim.Adam, 0.1)])
+def test_hybrid_models_train_with_any_optimizer(optimizer, rate):
+    model = hybrid()
+    x = torch.randn(40, 5)
+    y = (x[:, 0] > 0).long()
+    steps = optimizer(model.parameters(), lr=rate)
+    losses = []
+    for _ in range(40):
+        steps.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        steps.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_files_of_weights_hold_nothing_else(tmp_path):
+    first, second, x = hybrid(), hybrid(), torch.randn(3, 5)
+    with torch.no_grad():
+        first[2].weights += 1
+    assert not torch.allclose(first(x), second(x))
+    torch.save(first.state_dict(), tmp_path / "model.pt")
+    second.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    torch.testing.assert_close(first(x), second(x))
+    assert "2.weights" in second.state_dict()
+
+
+def test_amplitudes_besides_inputs():
+    with pytest.raises(UsageError, match="amplitudes or inputs, but the circuit has 2 inputs"):
+        QuantumLayer(rotations(2), amplitudes=True)
+
+
+def test_amplitudes_without_samples():
+    with pytest.raises(UsageError, match="call it with them"):
+        QuantumLayer(Circuit(2), amplitudes=True)()
+
+
+def test_observables_of_another_size():
+    with pytest.raises(UsageError, match="qubits"):
+        QuantumLayer(rotations(2), [PauliString("ZZZ")])

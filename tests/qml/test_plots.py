@@ -5,11 +5,13 @@ from qml.plots import (
     plot_best,
     plot_circuit,
     plot_confusion,
+    plot_gradient_variance,
     plot_search,
     plot_training,
     wilson_interval,
 )
 from qsim import Circuit, Input, Weight
+from qsim.errors import UsageError
 
 EPOCHS = [
     {"train_loss": 1.2, "valid_loss": 1.4, "valid_accuracy": 0.4},
@@ -82,3 +84,17 @@ def test_long_circuits_fold() -> None:
     assert {"x[0]", "w[0]"} <= {text.get_text() for text in short.axes[0].texts}
     assert long.get_figwidth() < 13
     assert long.get_figheight() > 2 * short.get_figheight()
+
+
+def test_gradient_variance_shows_the_exponential() -> None:
+    (axes,) = plot_gradient_variance({2: 0.25, 4: 0.0625, 6: 2**-6}, "Plateau").axes
+    found = lines(axes)
+    assert found["variance"] == ([2, 4, 6], [2**-2, 2**-4, 2**-6])
+    assert found["a factor of 0.50 a qubit"] == ([2, 4, 6], [2**-2, 2**-4, 2**-6])
+    assert (axes.get_yscale(), axes.get_xlabel()) == ("log", "Qubits")
+
+
+@pytest.mark.parametrize("variances", [{2: 0.1}, {2: 0.1, 3: 0.0}])
+def test_variances_without_an_exponential(variances: dict[int, float]) -> None:
+    with pytest.raises(UsageError, match="two or more positive numbers"):
+        plot_gradient_variance(variances)

@@ -7,7 +7,7 @@ from math import pi
 import pytest
 import torch
 
-from qml.encoders import layered_rotations
+from qml.encoders import rotation_encoder
 from qml.model import Classifier
 from qml.pruning import (
     SIMPLER,
@@ -33,7 +33,7 @@ TURNS = [
     if gate.name != "globalphase"  # which only changes the phase, by any angle
 ]
 PRUNABLE = [gate for gate in GATES.values() if prunable(gate)]
-SUPER = SuperCircuit(U3CU3, 3, layered_rotations(3, range(6), ("ry", "rz")))
+SUPER = SuperCircuit(U3CU3, 3, rotation_encoder(Circuit(3), range(6), ("ry", "rz")))
 
 
 def states_agree(a, b):

@@ -139,7 +139,8 @@ def test_open_refuses_another_format_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "half", ["", '{"format": "effi', '{"format": "efficient-qml run", "version": 2}']
+    "half",
+    ["", '{"format": "effi', f'{{"format": "efficient-qml run", "version": {FORMAT_VERSION}}}'],
 )
 def test_open_refuses_a_half_written_header(tmp_path: Path, half: str) -> None:
     folder = create(tmp_path / "run")

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from compile import Device, compile
-from qml.encoders import layered_rotations
+from qml.encoders import rotation_encoder
 from qml.genes import Gene, GeneSpace
 from qml.model import Classifier
 from qml.presets import PRESETS, Preset, load_preset
@@ -24,7 +24,7 @@ from qml.training import TrainConfig
 from qsim import Circuit, expval
 from qsim.errors import UsageError
 
-SUPER = SuperCircuit(replace(U3CU3, blocks=3), 4, layered_rotations(4, range(16)))
+SUPER = SuperCircuit(replace(U3CU3, blocks=3), 4, rotation_encoder(Circuit(4), range(16)))
 # Two lines of six and of three qubits: only the first has room for four.
 DEVICE = SimpleNamespace(
     name="toy", num_qubits=9, edges=[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (6, 7), (7, 8)]

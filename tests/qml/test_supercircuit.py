@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from qml.encoders import layered_rotations
-from qml.spaces import U3CU3, DesignSpace, Layer
+from qml.encoders import rotation_encoder
+from qml.layers import Layer
+from qml.spaces import U3CU3, DesignSpace
 from qml.supercircuit import SubConfig, SuperCircuit
-from qsim import expval
+from qsim import Circuit, Weight, expval
 from qsim.errors import UsageError
 
 
 @pytest.fixture
 def supercircuit():
-    return SuperCircuit(U3CU3, 4, layered_rotations(4, range(16)))
+    return SuperCircuit(U3CU3, 4, rotation_encoder(Circuit(4), range(16)))
 
 
 def test_u3cu3_space(supercircuit):
@@ -142,3 +143,13 @@ def test_layers_that_do_not_fit():
         SuperCircuit(U3CU3, 1)
     with pytest.raises(UsageError, match="no gate"):
         Layer("u9", "each").sites(3)
+
+
+def test_encoder_with_weights():
+    with pytest.raises(UsageError, match="the encoder has 1"):
+        SuperCircuit(U3CU3, 2, Circuit(2).ry(Weight(0), 0))
+
+
+def test_encoder_of_another_size():
+    with pytest.raises(UsageError, match="on 3 qubits takes an encoder on as many, not on 2"):
+        SuperCircuit(U3CU3, 3, Circuit(2))

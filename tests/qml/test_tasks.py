@@ -29,7 +29,9 @@ def test_sizes_and_ranges(name):
     task = load_task(name, seed=1)
     classes, qubits, features, samples = SIZES[name]
     assert (task.num_classes, task.num_qubits) == (classes, qubits)
-    assert sorted(rotation.feature for rotation in task.encoder) == list(range(features))
+    assert sorted(angle.index for op in task.encoder.operations for angle in op.params) == list(
+        range(features)
+    )
     parts = (task.train, task.valid, task.test)
     assert sum(map(len, parts)) == samples
     for split, fraction in zip(parts, (0.6, 0.2, 0.2), strict=True):
@@ -82,9 +84,10 @@ def test_two_classes_are_3_and_6():
 
 def test_a_qubit_holds_a_quadrant():
     task = load_task("digits-4")
-    held = {q: {r.feature for r in task.encoder if r.qubit == q} for q in range(4)}
+    placed = [(gate.name, qubit, x.index) for gate, (qubit,), (x,) in task.encoder.operations]
+    held = {q: {feature for _, qubit, feature in placed if qubit == q} for q in range(4)}
     assert held == {0: {0, 1, 4, 5}, 1: {2, 3, 6, 7}, 2: {8, 9, 12, 13}, 3: {10, 11, 14, 15}}
-    on_last = [(r.gate, r.feature) for r in task.encoder if r.qubit == 3]
+    on_last = [(gate, feature) for gate, qubit, feature in placed if qubit == 3]
     assert on_last == [("rx", 15), ("ry", 10), ("rz", 11), ("rx", 14)]
 
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
-from qml.encoders import layered_rotations
-from qml.model import Classifier
+from qml.ansatz import add_template
+from qml.callbacks import TensorBoard, progress_bar
+from qml.checkpoints import Checkpoint, TrainState, write_tensors
+from qml.encoders import rotation_encoder
+from qml.model import Classifier, QuantumLayer
 from qml.pruning import PruneConfig, SmallAnglePruner
 from qml.spaces import U3CU3
 from qml.supercircuit import SuperCircuit
 from qml.tasks import Split
-from qml.training import TrainConfig, TrainState, epoch_generator, evaluate, fit
+from qml.training import TrainConfig, epoch_generator, evaluate, fit, predict
+from qsim import Circuit
 from qsim.errors import UsageError
 
-SUPER = SuperCircuit(U3CU3, 2, layered_rotations(2, range(4), ("ry", "rz")))
+SUPER = SuperCircuit(U3CU3, 2, rotation_encoder(Circuit(2), range(4), ("ry", "rz")))
 CONFIG = TrainConfig(epochs=6, lr=0.1, batch_size=16)
 
 
@@ -47,12 +54,12 @@ HOOKS = {
 
 def run(hooks, *, state=None, saved=None, seed=3, stage="stage"):
     trained = model()
-    on_epoch_end = None if saved is None else saved.append
+    callbacks = [] if saved is None else [saved.append]
     end = fit(
         trained, TRAIN, VALID, CONFIG,
-        seed=seed, stage=stage, state=state, on_epoch_end=on_epoch_end, **HOOKS[hooks](),
+        seed=seed, stage=stage, state=state, callbacks=callbacks, **HOOKS[hooks](),
     )  # fmt: skip
-    assert torch.equal(end.tensors["weights"], trained.weights)
+    assert torch.equal(end.tensors["model/weights"], trained.weights)
     return end
 
 
@@ -73,16 +80,16 @@ def test_resume_from_any_epoch_is_exact(hooks):
 def test_states_are_snapshots():
     saved = []
     run("plain", saved=saved)
-    weights = [state.tensors["weights"] for state in saved]
+    weights = [state.tensors["model/weights"] for state in saved]
     assert not any(torch.equal(a, b) for a, b in pairwise(weights))
     assert [len(state.history) for state in saved] == [1, 2, 3, 4, 5, 6]
 
 
 def test_seed_and_stage_change_the_run():
-    first = run("plain").tensors["weights"]
-    assert torch.equal(first, run("plain").tensors["weights"])
-    assert not torch.equal(first, run("plain", seed=4).tensors["weights"])
-    assert not torch.equal(first, run("plain", stage="other").tensors["weights"])
+    first = run("plain").tensors["model/weights"]
+    assert torch.equal(first, run("plain").tensors["model/weights"])
+    assert not torch.equal(first, run("plain", seed=4).tensors["model/weights"])
+    assert not torch.equal(first, run("plain", stage="other").tensors["model/weights"])
 
 
 def test_epoch_generators_are_independent():
@@ -191,16 +198,16 @@ def test_loss_that_is_not_finite():
     with pytest.raises(UsageError, match="in epoch 2 of bad the loss became nan"):
         fit(
             trained, TRAIN, VALID, CONFIG,
-            seed=0, stage="bad", sampler=sampler, on_epoch_end=seen.append,
+            seed=0, stage="bad", sampler=sampler, callbacks=[seen.append],
         )  # fmt: skip
     assert [state.epoch for state in seen] == [1]
-    assert seen[0].tensors["weights"].isfinite().all()
+    assert seen[0].tensors["model/weights"].isfinite().all()
 
 
 def test_state_of_another_circuit():
     state = fit(model(), TRAIN, VALID, TrainConfig(epochs=1), seed=0, stage="a")
     other = Classifier(SUPER.dense(SUPER.largest(2))[0], 2)
-    with pytest.raises(UsageError, match="has 96 weights, the model 24"):
+    with pytest.raises(UsageError, match=r"the model has weights \[24\], the saved state \[96\]"):
         fit(other, TRAIN, VALID, TrainConfig(epochs=2), seed=0, stage="a", state=state)
 
 
@@ -208,3 +215,156 @@ def test_state_of_another_circuit():
 def test_settings_that_cannot_train(bad):
     with pytest.raises(UsageError, match="training takes"):
         TrainConfig(**bad)
+
+
+def test_patience_of_no_epoch():
+    with pytest.raises(UsageError, match="1 epoch or more, not 0"):
+        TrainConfig(patience=0)
+
+
+# --- Hybrid models, early stopping, callbacks -----------------------------------------------------
+
+
+def hybrid():
+    torch.manual_seed(5)
+    circuit = rotation_encoder(Circuit(2), gates=("ry",))
+    return nn.Sequential(
+        nn.Linear(4, 8),
+        nn.BatchNorm1d(8),
+        nn.Dropout(0.3),
+        nn.Linear(8, 2),
+        QuantumLayer(add_template(circuit, "strongly_entangling", layers=2)),
+        nn.Linear(2, 2),
+    )
+
+
+def test_hybrid_models_resume_exactly(tmp_path):
+    """Dropout, running means and all moments go on where they were."""
+    keep = Checkpoint(tmp_path / "train.safetensors")
+    assert keep.load() is None
+    whole = hybrid()
+    end = fit(whole, TRAIN, VALID, CONFIG, seed=0, callbacks=[keep])
+    broken = hybrid()
+
+    def stop(state):
+        keep(state)
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, TRAIN, VALID, CONFIG, seed=0, callbacks=[stop])
+    resumed = hybrid()
+    torch.manual_seed(99)  # the caller's own draws do not matter
+    again = fit(resumed, TRAIN, VALID, CONFIG, seed=0, state=keep.load(), callbacks=[keep])
+    assert again.history == end.history
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], tensor), name
+    assert keep.load().epoch == CONFIG.epochs
+    assert "adam/4.weights/exp_avg" in end.tensors
+
+
+def test_training_leaves_the_callers_random_numbers_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    trained = hybrid()
+    torch.manual_seed(1)
+    fit(trained, TRAIN, VALID, TrainConfig(epochs=1), seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_predictions_are_made_without_dropout():
+    trained = hybrid().train()
+    assert torch.equal(predict(trained, VALID.x), predict(trained, VALID.x))
+    assert trained.training
+
+
+def test_early_stopping_gives_the_best_epoch():
+    config = TrainConfig(epochs=60, lr=0.8, batch_size=8, patience=3)
+    trained, seen = hybrid(), []
+    end = fit(trained, TRAIN, VALID, config, seed=0, callbacks=[seen.append])
+    losses = [record.valid_loss for record in end.history]
+    best = 1 + int(np.argmin(losses))
+    assert end.epoch == best + 3 < 60
+    assert end.best_epoch == best
+    assert evaluate(trained, VALID).loss == pytest.approx(min(losses), rel=1e-5)
+    for name, tensor in seen[best - 1].part("model").items():
+        assert torch.equal(trained.state_dict()[name], tensor)
+    resumed = hybrid()
+    again = fit(resumed, TRAIN, VALID, config, seed=0, state=seen[best])
+    assert again.history == end.history
+    assert torch.equal(resumed[0].weight, trained[0].weight)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path):
+    class Poisoned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = hybrid()
+            self.steps = 0
+
+        def forward(self, x):
+            self.steps += self.training
+            out = self.inner(x)
+            return out * torch.nan if self.steps == 5 else out
+
+    keep = Checkpoint(tmp_path / "kept.safetensors")
+    trained = Poisoned()  # three steps an epoch
+    with pytest.raises(
+        UsageError,
+        match=r"in epoch 2 of training the loss became nan at step 2: .* of epoch 1, which "
+        r"'.*kept.safetensors' holds",
+    ):
+        fit(trained, TRAIN, VALID, CONFIG, seed=0, callbacks=[keep])
+    state = keep.load()
+    assert state.epoch == 1
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(tensor, state.part("model")[name])
+
+
+def test_hooks_on_a_model_without_a_circuit_of_its_own():
+    with pytest.raises(UsageError, match="a QuantumLayer or Classifier, not of Sequential"):
+        fit(hybrid(), TRAIN, VALID, CONFIG, seed=0, sampler=SUPER.sampler())
+
+
+def test_files_that_are_no_checkpoints(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(UsageError, match=r"damaged .* delete it to start anew"):
+        Checkpoint(path).load()
+    path.write_bytes(save({"weights": torch.zeros(2)}))
+    with pytest.raises(UsageError, match="damaged"):
+        Checkpoint(path).load()
+    write_tensors(path, {"weights": torch.zeros(2)}, {"seconds": 3})
+    with pytest.raises(UsageError, match="it holds no state of training"):
+        Checkpoint(path).load()
+
+
+def test_states_of_models_with_more_or_less():
+    state = fit(hybrid(), TRAIN, VALID, TrainConfig(epochs=1), seed=0)
+    with pytest.raises(UsageError, match=r"the model has weights .* nothing of that name"):
+        fit(model(), TRAIN, VALID, TrainConfig(epochs=2), seed=0, state=state)
+    with pytest.raises(UsageError, match=r"the saved state has .*5\.weight.* the model lacks"):
+        fit(hybrid()[:5], TRAIN, VALID, TrainConfig(epochs=2), seed=0, state=state)
+
+
+def test_tensorboard_gets_the_scalars(tmp_path):
+    end = fit(model(), TRAIN, VALID, CONFIG, seed=0, callbacks=[TensorBoard(tmp_path)])
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    for place, tag in enumerate(["loss/train", "loss/validation", "accuracy/validation"]):
+        found = [(event.step, event.value) for event in events.Scalars(tag)]
+        assert found == [
+            (epoch, pytest.approx(record[place])) for epoch, record in enumerate(end.history, 1)
+        ]
+
+
+def test_missing_tensorboard_names_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(UsageError, match=r"efficient-qml\[tensorboard\]"):
+        TensorBoard(tmp_path)
+
+
+def test_progress_in_a_log_is_a_line(capsys):
+    with progress_bar("Training", CONFIG.epochs) as bar:
+        end = fit(model(), TRAIN, VALID, CONFIG, seed=0, callbacks=[bar])
+    assert capsys.readouterr().out == f"Training: 6 epochs, {end.note}\n"

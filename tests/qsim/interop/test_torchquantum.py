@@ -4,11 +4,8 @@ TorchQuantum cannot be installed beside Qiskit 2 without leaving out what it ask
 that run it are skipped without it; CONTRIBUTING.md says how to run them.
 """
 
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -20,19 +17,6 @@ from qsim import GATES, Circuit, Gate, Input, Parameter, UsageError, Weight, sta
 from qsim.interop.torchquantum import _WORKING, from_torchquantum, to_torchquantum
 
 WIRES = [5, 2, 4, 0, 3]
-
-
-@pytest.fixture(scope="module")
-def tq() -> Any:
-    """TorchQuantum, without the data sets of torchvision."""
-    if find_spec("torchquantum") is None:
-        pytest.skip("needs TorchQuantum")
-    if find_spec("torchvision") is None:
-        for module in ("", ".datasets", ".datasets.utils", ".transforms"):
-            sys.modules["torchvision" + module] = MagicMock()
-    import torchquantum
-
-    return torchquantum
 
 
 def run(tq: Any, history: list, num_qubits: int, batch: int = 1) -> torch.Tensor:
