@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qsim import _native
 from qsim.circuit import Circuit
+from qsim.engines.tensors import call_row, gradients_of, laid_out
 from qsim.gradients import adjoint
 from qsim.memory import check_bytes
 from qsim.noise.unravelling import row_of
@@ -50,7 +51,7 @@ class _Run:
         n = rows.circuit.num_qubits
         self.what = f"{rows.count} trajectories of {n} qubits"
         check_bytes(128 << n, self.what)  # one block
-        self.tensors = [t.resolve_conj().resolve_neg().contiguous() for t in self._given()]
+        self.tensors = laid_out(self._given())
         self.seeds = rows.seeds.contiguous()
         program = program_of(rows.circuit)
         kernels = _native.float64 if rows.weights.dtype == torch.float64 else _native.float32
@@ -58,7 +59,7 @@ class _Run:
         self.native = kernels.TrajectoryRun(
             program.native,
             program.measurement(strings),
-            self._call(),
+            call_row(self.tensors, rows.count),
             (self.seeds.data_ptr(), len(self.seeds), rows.trajectories, batched),
         )
 
@@ -74,12 +75,8 @@ class _Run:
         return values
 
     def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        given = cotangent.resolve_conj().resolve_neg().contiguous()
-        gradients = tuple(
-            torch.empty_like(tensor) if want else None
-            for tensor, want in zip(self.tensors[:2], wanted, strict=True)
-        )
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in gradients]
+        (given,) = laid_out([cotangent])
+        gradients, addresses = gradients_of(self.tensors[:2], wanted)
         self.native.backward(given.data_ptr(), *addresses)
         return gradients
 
@@ -90,18 +87,3 @@ class _Run:
     def _given(self) -> list[Tensor]:
         given = [self.rows.weights, self.rows.inputs]
         return given if self.rows.initial is None else [*given, self.rows.initial]
-
-    def _call(self) -> tuple[int | bool, ...]:
-        """Where the tensors lie and how long they are; see CallRow in module.cpp."""
-        weights, inputs, *initial = self.tensors
-        return (
-            weights.data_ptr(),
-            inputs.data_ptr(),
-            weights.shape[-1],
-            inputs.shape[-1],
-            weights.dim() == 2,
-            inputs.dim() == 2,
-            self.rows.count,
-            torch.get_num_threads(),
-            initial[0].data_ptr() if initial else 0,
-        )

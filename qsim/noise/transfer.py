@@ -12,6 +12,7 @@ from qsim import _native
 from qsim.circuit import Circuit, Symbol
 from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
+from qsim.engines.tensors import call_row, gradients_of, laid_out
 from qsim.gates import Gate
 from qsim.gradients import adjoint
 from qsim.memory import check_bytes
@@ -126,12 +127,12 @@ class _Run:
         self, program: Program, components: list[int], batch: int, tensors: list[Tensor]
     ) -> None:
         self.program, self.components, self.batch = program, components, batch
-        self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
+        self.tensors = laid_out(tensors)
         real, size = tensors[0], 4**program.circuit.num_qubits
         self.what = f"exact noise on {program.circuit.num_qubits} qubits, {batch} samples,"
         check_bytes(real.itemsize * min(batch, 64 // real.itemsize) * size, self.what)
         kernels = _native.float64 if real.dtype == torch.float64 else _native.float32
-        self.native = kernels.TransferRun(program.native, self._call())
+        self.native = kernels.TransferRun(program.native, call_row(self.tensors, batch))
 
     def forward(self, keep: bool) -> Tensor:
         needed = self.native.forward_bytes()
@@ -143,12 +144,8 @@ class _Run:
         return values
 
     def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        given = cotangent.resolve_conj().resolve_neg().contiguous()
-        gradients = tuple(
-            torch.empty_like(tensor) if want else None
-            for tensor, want in zip(self.tensors, wanted, strict=True)
-        )
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in gradients]
+        (given,) = laid_out([cotangent])
+        gradients, addresses = gradients_of(self.tensors, wanted)
         self.native.backward(self.components, given.data_ptr(), *(*addresses, 0)[:3])
         return gradients
 
@@ -160,18 +157,3 @@ class _Run:
         for qubit, error in self.program.readout.items():
             found = on_digit(found, readout_map(error), qubit)
         return found[:, self.components]
-
-    def _call(self) -> tuple[int | bool, ...]:
-        """Where the tensors lie and how long they are; see CallRow in module.cpp."""
-        weights, inputs, *initial = self.tensors
-        return (
-            weights.data_ptr(),
-            inputs.data_ptr(),
-            weights.shape[-1],
-            inputs.shape[-1],
-            weights.dim() == 2,
-            inputs.dim() == 2,
-            self.batch,
-            torch.get_num_threads(),
-            initial[0].data_ptr() if initial else 0,
-        )

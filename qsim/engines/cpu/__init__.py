@@ -8,6 +8,7 @@ from torch import Tensor
 import qsim._native as _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine, rerun
+from qsim.engines.tensors import call_row, gradients_of, laid_out
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
@@ -70,11 +71,11 @@ class _Run:
     ) -> None:
         self.num_qubits, self.observables, self.batch = circuit.num_qubits, observables, batch
         self.operations = circuit.gates  # the circuit may grow before backward
-        self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
+        self.tensors = laid_out(tensors)
         self.kernels = _native.float64 if tensors[0].dtype == torch.float64 else _native.float32
         program = program_of(circuit)
         self.program, measurement = program.native, program.measurement(observables or ())
-        self.native = self.kernels.Run(self.program, measurement, self._call())
+        self.native = self.kernels.Run(self.program, measurement, call_row(self.tensors, batch))
 
     def forward(self, keep: bool) -> Tensor:
         real = self.tensors[0]
@@ -89,13 +90,9 @@ class _Run:
         return torch.view_as_complex(result) if self.observables is None else result
 
     def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        given = cotangent.resolve_conj().resolve_neg().contiguous()
+        (given,) = laid_out([cotangent])
         address = given.data_ptr()
-        gradients = tuple(
-            torch.empty_like(tensor) if want else None
-            for tensor, want in zip(self.tensors, wanted, strict=True)
-        )
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in gradients]
+        gradients, addresses = gradients_of(self.tensors, wanted)
         self.native.backward(
             self.psi.data_ptr(),
             *((0, address) if self.observables is None else (address, 0)),
@@ -105,18 +102,3 @@ class _Run:
 
     def reference(self, *tensors: Tensor) -> Tensor:
         return rerun(self.num_qubits, self.operations, self.observables, self.batch, *tensors)
-
-    def _call(self) -> tuple[int | bool, ...]:
-        """Where the tensors lie and how long they are; see CallRow in module.cpp."""
-        weights, inputs, *initial = self.tensors
-        return (
-            weights.data_ptr(),
-            inputs.data_ptr(),
-            weights.shape[-1],
-            inputs.shape[-1],
-            weights.dim() == 2,
-            inputs.dim() == 2,
-            self.batch,
-            torch.get_num_threads(),
-            initial[0].data_ptr() if initial else 0,
-        )

@@ -12,6 +12,7 @@ from qsim.circuit import Circuit
 from qsim.engines.cuda.launching import Arguments, Launch, Launcher
 from qsim.engines.cuda.tapes import tape_of
 from qsim.engines.reference import rerun
+from qsim.engines.tensors import laid_out
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
 
@@ -35,7 +36,7 @@ class Run:
     ) -> None:
         self.launcher, self.num_qubits, self.observables = launcher, circuit.num_qubits, observables
         self.batch, self.operations = batch, circuit.gates  # the circuit may grow before backward
-        self.tensors = [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
+        self.tensors = laid_out(tensors)
         self.like, self.program = tensors[0], program_of(circuit)
 
     def _choose_tape(self, back: bool) -> None:
@@ -92,7 +93,7 @@ class Run:
     # --- And back ---------------------------------------------------------------------------------
 
     def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        given = cotangent.resolve_conj().resolve_neg().contiguous()
+        (given,) = laid_out([cotangent])
         to_start, sources = any(wanted[2:]), wanted[0] + 2 * wanted[1]
         first = 0 if to_start else self.tape.first_groups[sources]
         sums = self._real(self.batch, self.parts, self.tape.num_acts, 4)
