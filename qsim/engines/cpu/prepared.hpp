@@ -218,7 +218,7 @@ class Prepared {
                 !call.initial, sources};
     }
 
-    // As many threads as are worth it: starting one costs some 20 us.
+    // As many threads as are worth it: handing work over costs a few us, and waking them more.
     int worth(int64_t blocks) const {
         const int64_t effort = block_size() * static_cast<int64_t>(batched.size() + 1) * blocks;
         const auto most = std::max<int64_t>(1, effort / 400000);
