@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qml.presets import DEFAULT_PRESET, PRESETS
+from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
 
 if TYPE_CHECKING:
-    from qml.pipeline import Job
+    from qml.job.pipeline import Job
     from qml.runs import RunFolder
 
 DEFAULT_TASK = "digits-4"
@@ -116,7 +116,7 @@ def run(
 def _start(task: str, device: str, preset: str, seed: int, out: Path | None) -> None:
     console = Console()
     with console.status("Loading packages, data and device"):
-        from qml.pipeline import Job, JobConfig
+        from qml.job.pipeline import Job, JobConfig
 
         config = JobConfig.from_names(task, device, preset, seed)
         job = Job.create(config, out or _default_folder(task, device))
@@ -126,7 +126,7 @@ def _start(task: str, device: str, preset: str, seed: int, out: Path | None) -> 
 def _continue(path: Path) -> None:
     console = Console()
     with console.status("Loading packages, data and device"):
-        from qml.pipeline import Job
+        from qml.job.pipeline import Job
         from qml.runs import RunFolder
 
         folder = RunFolder.open(path)

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.checkpoints import TrainState
-from qml.model import Classifier
-from qml.tasks import Split
-from qml.training import Callback, TrainConfig, fit
+from qml.data.tasks import Split
+from qml.nn.model import Classifier
+from qml.training.checkpoints import TrainState
+from qml.training.loop import Callback, TrainConfig, fit
 from qsim import Circuit, Gate, Symbol, Weight
 from qsim.circuit import Angle, Operation
 from qsim.errors import UsageError

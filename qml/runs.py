@@ -34,7 +34,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from qml import checkpoints
+from qml.training import checkpoints
 from qsim import files
 from qsim.errors import UsageError
 from qsim.files import reason, unwritable, write_atomically

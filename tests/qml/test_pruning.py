@@ -7,8 +7,11 @@ from math import pi
 import pytest
 import torch
 
-from qml.encoders import rotation_encoder
-from qml.model import Classifier
+from qml.data.tasks import Split
+from qml.nas.spaces import U3CU3
+from qml.nas.supercircuit import SuperCircuit
+from qml.nn.encoders import rotation_encoder
+from qml.nn.model import Classifier
 from qml.pruning import (
     SIMPLER,
     PruneConfig,
@@ -19,10 +22,7 @@ from qml.pruning import (
     simplify,
     wrap,
 )
-from qml.spaces import U3CU3
-from qml.supercircuit import SuperCircuit
-from qml.tasks import Split
-from qml.training import TrainConfig
+from qml.training.loop import TrainConfig
 from qsim import GATES, Circuit, Input, Weight, expval, state
 from qsim.errors import UsageError
 

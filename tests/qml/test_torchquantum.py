@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from qml.ansatz import TEMPLATES, Template, add_template
-from qml.encoders import ANGLE_PRESETS, amplitudes, angle_preset
+from qml.nn.ansatz import TEMPLATES, Template, add_template
+from qml.nn.encoders import ANGLE_PRESETS, amplitudes, angle_preset
 from qsim import Circuit, state
 
 # Those that TorchQuantum 0.2.0 cannot build or run.

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from compile import Compiled, Device, compile
-from qml.genes import Gene
-from qml.model import Classifier
-from qml.supercircuit import SubConfig, SuperCircuit
-from qml.tasks import Split
-from qml.training import TrainConfig, fit
+from qml.data.tasks import Split
+from qml.nas.genes import Gene
+from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.nn.model import Classifier
+from qml.training.loop import TrainConfig, fit
 from qsim import expval
 
 # Error of a measured <Z> that does not shrink with the signal. In simulations of FakeQuitoV2 it is

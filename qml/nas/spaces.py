@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qml.layers import Layer
+from qml.nn.layers import Layer
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from safetensors.torch import load, save
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from qml.ansatz import add_template
-from qml.callbacks import TensorBoard, progress_bar
-from qml.checkpoints import Checkpoint, TrainState, write_tensors
-from qml.encoders import rotation_encoder
-from qml.model import Classifier, QuantumLayer
+from qml.data.tasks import Split
+from qml.nas.spaces import U3CU3
+from qml.nas.supercircuit import SuperCircuit
+from qml.nn.ansatz import add_template
+from qml.nn.encoders import rotation_encoder
+from qml.nn.model import Classifier, QuantumLayer
 from qml.pruning import PruneConfig, SmallAnglePruner
-from qml.spaces import U3CU3
-from qml.supercircuit import SuperCircuit
-from qml.tasks import Split
-from qml.training import TrainConfig, epoch_generator, evaluate, fit, predict
+from qml.training.callbacks import TensorBoard, progress_bar
+from qml.training.checkpoints import Checkpoint, TrainState, write_tensors
+from qml.training.loop import TrainConfig, epoch_generator, evaluate, fit, predict
 from qsim import Circuit
 from qsim.errors import UsageError
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qml.layers import Layer, Sites, add_layers, even, named, new_weights, odd, ring, times
+from qml.nn.layers import Layer, Sites, add_layers, even, named, new_weights, odd, ring, times
 from qsim import Circuit, Gate, Input, library
 from qsim.errors import UsageError
 from qsim.families import multirz
@@ -70,7 +70,7 @@ def two_local(
         circuit: where to append.
         rotations: one-qubit gates, a layer each.
         entanglers: two-qubit gates, a layer each.
-        entanglement: a pattern of `qml.layers.PATTERNS`, or pairs of qubits.
+        entanglement: a pattern of `qml.nn.layers.PATTERNS`, or pairs of qubits.
         reps: how often both follow each other.
         final: whether the rotations follow once more at the end.
     """

@@ -1,9 +1,9 @@
 """Evolutionary co-search of sub-circuit and qubit mapping (QuantumNAS, arXiv:2107.10845).
 
-A gene is a qubit mapping and a sub-circuit of the SuperCircuit (`qml.genes`). A generation is the
-parents, mutations of them and uniform crossovers between them; the best become the next parents.
-Each generation draws from a random stream of its own, so a search that goes on after any finished
-generation finds what it would have found without a break.
+A gene is a qubit mapping and a sub-circuit of the SuperCircuit (`qml.nas.genes`). A generation is
+the parents, mutations of them and uniform crossovers between them; the best become the next
+parents. Each generation draws from a random stream of its own, so a search that goes on after any
+finished generation finds what it would have found without a break.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from qml.genes import Gene, GeneSpace
-from qml.presets import Preset
-from qml.scoring import Evaluation
-from qml.training import epoch_generator
+from qml.job.presets import Preset
+from qml.nas.genes import Gene, GeneSpace
+from qml.nas.scoring import Evaluation
+from qml.training.loop import epoch_generator
 
 _ATTEMPTS = 20
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from qml.ansatz import real_amplitudes
-from qml.encoders import rotation_encoder
-from qml.model import Classifier, QuantumLayer
+from qml.nn.ansatz import real_amplitudes
+from qml.nn.encoders import rotation_encoder
+from qml.nn.model import Classifier, QuantumLayer
 from qsim import (
     Circuit,
     Input,

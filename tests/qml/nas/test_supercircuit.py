@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from qml.encoders import rotation_encoder
-from qml.layers import Layer
-from qml.spaces import U3CU3, DesignSpace
-from qml.supercircuit import SubConfig, SuperCircuit
+from qml.nas.spaces import U3CU3, DesignSpace
+from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.nn.encoders import rotation_encoder
+from qml.nn.layers import Layer
 from qsim import Circuit, Weight, expval
 from qsim.errors import UsageError
 

@@ -27,18 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from compile import Compiled, Device, compile, run
-from qml.genes import Gene, GeneSpace
-from qml.model import Classifier
-from qml.presets import Preset, load_preset
+from qml.data.tasks import Split, Task, load_task
+from qml.job.presets import Preset, load_preset
+from qml.job.trainer import Trainer
+from qml.nas.genes import Gene, GeneSpace
+from qml.nas.scoring import SubCircuitScore
+from qml.nas.search import EvolutionarySearch
+from qml.nas.spaces import U3CU3
+from qml.nas.supercircuit import SuperCircuit
+from qml.nn.model import Classifier
 from qml.progress import Reporter
 from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
-from qml.scoring import SubCircuitScore
-from qml.search import EvolutionarySearch
-from qml.spaces import U3CU3
-from qml.supercircuit import SuperCircuit
-from qml.tasks import Split, Task, load_task
-from qml.trainer import Trainer
-from qml.training import epoch_generator
+from qml.training.loop import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
 
@@ -231,7 +231,7 @@ class Job:
             "circuits": {name: _row(trained[name], measured[name]) for name in CIRCUITS},
             "seconds": seconds | {f"device-{k}": v["seconds"] for k, v in measured.items()},
         }
-        from qml.report import write_report  # it knows this module
+        from qml.job.report import write_report  # it knows this module
 
         write_report(self.folder)
         self.folder.write_json(RESULTS_FILE, results)

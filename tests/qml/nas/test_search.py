@@ -11,16 +11,16 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from compile import Device, compile
-from qml.encoders import rotation_encoder
-from qml.genes import Gene, GeneSpace
-from qml.model import Classifier
-from qml.presets import PRESETS, Preset, load_preset
-from qml.scoring import READING_ERROR, Evaluation, SubCircuitScore, surviving_signals
-from qml.search import EvolutionarySearch
-from qml.spaces import U3CU3
-from qml.supercircuit import SubConfig, SuperCircuit
-from qml.tasks import Split
-from qml.training import TrainConfig
+from qml.data.tasks import Split
+from qml.job.presets import PRESETS, Preset, load_preset
+from qml.nas.genes import Gene, GeneSpace
+from qml.nas.scoring import READING_ERROR, Evaluation, SubCircuitScore, surviving_signals
+from qml.nas.search import EvolutionarySearch
+from qml.nas.spaces import U3CU3
+from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.nn.encoders import rotation_encoder
+from qml.nn.model import Classifier
+from qml.training.loop import TrainConfig
 from qsim import Circuit, expval
 from qsim.errors import UsageError
 

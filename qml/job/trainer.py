@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from qml.checkpoints import TrainState
-from qml.model import Classifier
-from qml.presets import Preset
+from qml.data.tasks import Split, Task
+from qml.job.presets import Preset
+from qml.nas.supercircuit import SuperCircuit
+from qml.nn.model import Classifier
 from qml.progress import Reporter
 from qml.pruning import PruneConfig, prune
 from qml.runs import TITLES, RunFolder, Stage
-from qml.supercircuit import SuperCircuit
-from qml.tasks import Split, Task
-from qml.training import (
+from qml.training.checkpoints import TrainState
+from qml.training.loop import (
     Callback,
     CircuitSampler,
     TrainConfig,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qml.encoders import amplitudes
+from qml.nn.encoders import amplitudes
 from qsim import Circuit, expval
 from qsim.errors import UsageError
 from qsim.observables import Observables, check_observables
@@ -30,8 +30,8 @@ class QuantumLayer(nn.Module):
         observables: what is measured, PauliString or PauliSum; Z on every qubit by default.
         weights: float [num_weights] in radians; unless given, drawn uniformly between plus and
             minus `INITIAL_ANGLE`.
-        amplitudes: whether samples are amplitudes of the first state, by `qml.encoders.amplitudes`,
-            instead of the circuit's inputs.
+        amplitudes: whether samples are amplitudes of the first state, by
+            `qml.nn.encoders.amplitudes`, instead of the circuit's inputs.
         generator: what the weights are drawn with.
         options: how the circuit is run: noise, shots and whatever else `qsim.expval` takes.
 

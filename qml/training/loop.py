@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from qml.checkpoints import Checkpoint, Choices, EpochRecord, TrainState
-from qml.model import QuantumLayer
-from qml.tasks import Split
+from qml.data.tasks import Split
+from qml.nn.model import QuantumLayer
+from qml.training.checkpoints import Checkpoint, Choices, EpochRecord, TrainState
 from qsim import Circuit
 from qsim.errors import UsageError
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.spaces import DesignSpace
+from qml.nas.spaces import DesignSpace
 from qsim import Circuit, Gate, Symbol, Weight
 from qsim.errors import UsageError
 from qsim.gates import find_gate
@@ -152,7 +152,7 @@ class SuperCircuit:
     def sampler(
         self, max_changes: int = MAX_CHANGES
     ) -> Callable[[np.random.Generator, Choices | None], tuple[Circuit, Choices]]:
-        """Restricted sampling as `qml.training.fit` takes it."""
+        """Restricted sampling as `qml.training.loop.fit` takes it."""
 
         def draw(rng: np.random.Generator, previous: Choices | None) -> tuple[Circuit, Choices]:
             before = None if previous is None else SubConfig.from_choices(previous)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qml.presets import load_preset
-from qml.report import write_report
+from qml.job.presets import load_preset
+from qml.job.report import write_report
 from qml.runs import CIRCUITS, TITLES, RunFolder
 from qsim import Circuit, Input
 from qsim.errors import UsageError

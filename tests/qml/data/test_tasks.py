@@ -8,7 +8,7 @@ from math import pi
 import pytest
 import torch
 
-from qml.tasks import TASK_NAMES, load_task
+from qml.data.tasks import TASK_NAMES, load_task
 from qsim.errors import UsageError
 
 # classes, qubits, features, samples

@@ -80,7 +80,7 @@ def write_report(folder: RunFolder) -> Path:
     """
     jinja2 = need("jinja2", extra="plot", purpose="writing a report")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qml", "templates"),
+        loader=jinja2.PackageLoader("qml.job", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -9,8 +9,8 @@ import torch
 from qiskit.circuit import library as theirs
 from qiskit.quantum_info import Statevector
 
-from qml.ansatz import TEMPLATES, add_template, random_layer
-from qml.layers import PATTERNS, Layer
+from qml.nn.ansatz import TEMPLATES, add_template, random_layer
+from qml.nn.layers import PATTERNS, Layer
 from qsim import Circuit, PauliString, Weight, expval, state
 from qsim.errors import UsageError
 from qsim.gates import find_gate

@@ -16,7 +16,7 @@ from qiskit.circuit.library import (
 )
 from qiskit.quantum_info import Operator, Statevector
 
-from qml.encoders import (
+from qml.nn.encoders import (
     ANGLE_PRESETS,
     add_encoder,
     amplitudes,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from qml.ansatz import strongly_entangling
-from qml.barren import gradient_variance
+from qml.nn.ansatz import strongly_entangling
+from qml.training.barren import gradient_variance
 from qsim import Circuit, Input, PauliString, PauliSum, Weight
 from qsim.errors import UsageError
 

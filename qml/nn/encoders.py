@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from qml.layers import Layer, add_layers, named, times
+from qml.nn.layers import Layer, add_layers, named, times
 from qsim import Circuit, Input
 from qsim.errors import UsageError
 from qsim.gates import find_gate
@@ -107,7 +107,7 @@ def pauli_feature_map(
         reps: how often.
         paulis: strings of one letter, for every qubit, or two, for every pair; the rightmost
             letter acts on the first qubit of a pair.
-        entanglement: a pattern of `qml.layers.PATTERNS`, or pairs of qubits.
+        entanglement: a pattern of `qml.nn.layers.PATTERNS`, or pairs of qubits.
         alpha: factor of all angles.
         features: column of every qubit; by default column q for qubit q.
 

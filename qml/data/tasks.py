@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from qml.encoders import rotation_encoder
+from qml.nn.encoders import rotation_encoder
 from qsim import Circuit
 from qsim.errors import UsageError, need
 

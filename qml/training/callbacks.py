@@ -1,4 +1,4 @@
-"""Callbacks of `fit` that show how far it has come; `qml.checkpoints.Checkpoint` keeps it."""
+"""Callbacks of `fit` that show how far it has come; `Checkpoint` keeps it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from qml.checkpoints import TrainState
 from qml.progress import ConsoleReporter
+from qml.training.checkpoints import TrainState
 from qsim.errors import need
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compile import Device
-from qml.supercircuit import SubConfig, SuperCircuit
+from qml.nas.supercircuit import SubConfig, SuperCircuit
 from qsim.errors import UsageError
 
 

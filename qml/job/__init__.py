@@ -1,0 +1,1 @@
+"""The main job of the command line: stages over a run folder, and its report."""

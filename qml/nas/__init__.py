@@ -1,0 +1,1 @@
+"""QuantumNAS: design spaces, SuperCircuit, co-search of circuit and qubits."""

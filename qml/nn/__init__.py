@@ -1,0 +1,1 @@
+"""Circuits to learn with: layers, encoders, templates, and modules of PyTorch."""
