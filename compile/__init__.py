@@ -12,15 +12,18 @@ from compile.device import Device
 from compile.esp import gate_esp, readout_esp
 from compile.execution import run
 from compile.fakes import fake_device_names
+from compile.noisy import NoisyCircuit, noisy
 from compile.plots import plot_device
 from compile.transpilation import compile
 
 __all__ = [
     "Compiled",
     "Device",
+    "NoisyCircuit",
     "compile",
     "fake_device_names",
     "gate_esp",
+    "noisy",
     "plot_device",
     "readout_esp",
     "run",

@@ -26,6 +26,7 @@ class Compiled:
         gate_esp: probability that no gate fails.
         readout_esp: probability that every logical qubit is read out right.
         num_inputs: number of input features that `run` takes.
+        num_weights: weights that are still open.
         features: column of the inputs by name of the parameter that it fills.
     """
 
@@ -36,6 +37,7 @@ class Compiled:
     gate_esp: float
     readout_esp: float
     num_inputs: int = 0
+    num_weights: int = 0
     features: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from math import isfinite
@@ -11,6 +12,7 @@ from compile.account import real_backend
 from compile.esp import DEAD, gate_errors
 from compile.fakes import fake_backend, fake_device_names, short_name
 from compile.targets import working_part
+from qsim import NoiseModel
 from qsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -144,6 +146,18 @@ class Device:
             raise UsageError(
                 f"{self.name} has physical qubits 0 to {self.num_qubits - 1}, not {qubit}"
             )
+
+    def noise_model(self, qubits: Iterable[int] | None = None, *, idle: bool = False) -> NoiseModel:
+        """The noise of some qubits, all by default, as qsim takes it.
+
+        Args:
+            qubits: physical qubits, which become qubits 0, 1, ... of the model.
+            idle: whether qubits relax while they wait, too, as they do on a real device.
+
+        Raises:
+            UsageError: for qubits that the device does not have.
+        """
+        return NoiseModel.from_backend(self.backend, qubits, idle=idle)
 
     def calibration(self) -> dict[str, Any]:
         """Everything the calibration says about qubits and gates, JSON-able; times in seconds."""

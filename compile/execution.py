@@ -45,8 +45,8 @@ def run(
         Expectation values, float32 [batch, qubits], or [qubits] where inputs have no batch.
 
     Raises:
-        UsageError: a circuit compiled for another device, inputs of the wrong shape or not finite,
-            or less than one shot.
+        UsageError: a circuit compiled for another device or with open weights, inputs of the wrong
+            shape or not finite, or less than one shot.
     """
     need("qiskit_ibm_runtime", extra="ibm", purpose="running a circuit on a device")
     check_whole("the number of shots", shots, 1)
@@ -55,6 +55,11 @@ def run(
         raise UsageError(
             f"the circuit was compiled for {compiled.device_name}, so it does not run on "
             f"{device.name}: compile it for that device"
+        )
+    if compiled.num_weights:
+        raise UsageError(
+            f"the circuit has {compiled.num_weights} open weights: "
+            "bind them by circuit.bind(weights=...) before compiling"
         )
     rows = _rows(inputs, compiled.num_inputs)
     circuit = compiled.measured()

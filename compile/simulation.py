@@ -46,7 +46,9 @@ def noisy_simulator(
     names = set(circuit.count_ops())
     target = cut(device.backend.target, active, lambda name, _: name in names)
     noise = need("qiskit_aer.noise", extra="ibm", purpose="simulating a device").NoiseModel
-    model = noise.from_backend(aer.AerSimulator(target=target))
+    model = noise.from_backend(aer.AerSimulator(target=target), readout_error=False)
+    for qubit, (p01, p10) in device.noise_model(active).readout_errors.items():
+        model.add_readout_error([[1 - p01, p01], [p10, 1 - p10]], [qubit])
     return aer.AerSimulator(
         noise_model=None if model.is_ideal() else model,
         method=simulation_method(len(active), shots),

@@ -34,8 +34,9 @@ def compile(
     """Compile a circuit for a device.
 
     Args:
-        circuit: weights bound; inputs may stay open. Measurements at the end of a Qiskit circuit
-            are dropped: `Compiled.measured` adds those of every logical qubit.
+        circuit: inputs may stay open, and weights if it is to be trained under noise
+            (`compile.noisy`); to run, weights have to be bound. Measurements at the end of a Qiskit
+            circuit are dropped: `Compiled.measured` adds those of every logical qubit.
         device: what to compile for.
         layout: physical qubit of every logical qubit at the start; by default Qiskit chooses, by
             gate and readout errors.
@@ -43,11 +44,11 @@ def compile(
         seed: of the transpiler; the same seed gives the same circuit.
 
     Raises:
-        UsageError: unbound weights, more qubits than the device has, a layout that does not fit,
-            or qubits that no working couplings connect.
+        UsageError: more qubits than the device has, a layout that does not fit, or qubits that no
+            working couplings connect.
     """
     need("qiskit", extra="ibm", purpose="compiling for a device")
-    source, num_inputs = _source(circuit)
+    source, num_inputs, num_weights = _source(circuit)
     _check_options(level, seed)
     _check_size(source.num_qubits, device)
     if layout is not None:
@@ -64,21 +65,15 @@ def compile(
         gate_esp=gate_esp(compiled, device),
         readout_esp=readout_esp(final_layout, device),
         num_inputs=num_inputs,
-        features=_features(source),
+        num_weights=num_weights,
+        features=_features(source, num_weights),
     )
 
 
-def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int]:
-    """A Qiskit circuit of gates alone, and its number of inputs."""
+def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int, int]:
+    """A Qiskit circuit of gates alone, and its numbers of inputs and of open weights."""
     if isinstance(circuit, Circuit):
-        source = to_qiskit(circuit)
-        weights = {p.index for p in source.parameters if p.vector.name == "w"}
-        if weights:
-            raise UsageError(
-                f"the circuit has {len(weights)} unbound weights: "
-                "bind them by circuit.bind(weights=...) before compiling"
-            )
-        return source, circuit.num_inputs
+        return to_qiskit(circuit), circuit.num_inputs, circuit.num_weights
     source = circuit.remove_final_measurements(inplace=False)
     for instruction in source.data:
         if instruction.clbits or instruction.name == "reset":
@@ -86,14 +81,16 @@ def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int]:
                 f"the circuit has a {instruction.name} before its end, "
                 "but compile() takes circuits of gates, measured at the end at most"
             )
-    return source, max(_features(source).values(), default=-1) + 1
+    return source, max(_features(source, 0).values(), default=-1) + 1, 0
 
 
-def _features(source: QuantumCircuit) -> dict[str, int]:
+def _features(source: QuantumCircuit, num_weights: int) -> dict[str, int]:
     """Column of the inputs by parameter name: the index within one vector, or the sorted place."""
     from qiskit.circuit import ParameterVectorElement
 
     parameters = list(source.parameters)
+    if num_weights:  # written by `to_qiskit`, which calls inputs x
+        parameters = [p for p in parameters if p.vector.name == "x"]
     vectors = {p.vector.name if isinstance(p, ParameterVectorElement) else "" for p in parameters}
     if len(vectors) == 1 and "" not in vectors:
         return {p.name: p.index for p in parameters}

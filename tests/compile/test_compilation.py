@@ -12,7 +12,7 @@ from qiskit.qasm3 import loads
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from compile import Compiled, Device, compile
-from qsim import Circuit, Input, UsageError, Weight, expval
+from qsim import Circuit, Input, UsageError, expval
 from qsim.interop.qiskit import to_qiskit
 
 RandomCircuit = Callable[..., Circuit]
@@ -191,8 +191,6 @@ def test_layouts_that_do_not_fit(quito: Device, layout: tuple[int, ...], words: 
 def test_mistakes_in_circuit_and_options(quito: Device) -> None:
     with pytest.raises(UsageError, match="has 6 qubits, but fake_quito has 5"):
         compile(Circuit(6).h(0), quito)
-    with pytest.raises(UsageError, match=r"2 unbound weights: bind them by circuit\.bind"):
-        compile(Circuit(1).rx(Weight(0), 0).ry(Weight(4), 0).rx(Input(0), 0), quito)
     with pytest.raises(UsageError, match="0, 1, 2 or 3, not 4"):
         compile(Circuit(1).h(0), quito, level=4)
     with pytest.raises(UsageError, match="the seed is a whole number from 0 on, not -1"):

@@ -21,14 +21,20 @@ SIGMA = 1 / SHOTS**0.5
 
 
 def noisy_z(compiled: Compiled, device: Device) -> list[float]:
-    """Exact <Z> under the noise model of the whole device, symmetric readout errors included."""
+    """Exact <Z> under the gate errors of the whole device and its two-way readout errors."""
     circuit = compiled.circuit.copy()
     circuit.save_density_matrix()
     simulator = AerSimulator.from_backend(device.backend)
     state = DensityMatrix(simulator.run(circuit).result().data()["density_matrix"])
     z = [state.expectation_value(Pauli("Z"), [q]).real for q in compiled.final_layout]
-    wrong = [device.backend.target["measure"][(q,)].error for q in compiled.final_layout]
-    return [value * (1 - 2 * error) for value, error in zip(z, wrong, strict=True)]
+    wrong = [directions(device, qubit) for qubit in compiled.final_layout]
+    return [value * (1 - p01 - p10) + p10 - p01 for value, (p01, p10) in zip(z, wrong, strict=True)]
+
+
+def directions(device: Device, qubit: int) -> tuple[float, float]:
+    """Probabilities to read 1 for |0>, and 0 for |1>."""
+    known = device.backend.properties().qubit_property(qubit)
+    return known["prob_meas1_prep0"][0], known["prob_meas0_prep1"][0]
 
 
 @pytest.mark.filterwarnings("ignore:.*has no QubitProperties")
@@ -95,7 +101,11 @@ def test_noise_model_of_active_qubits_is_that_of_the_device() -> None:
     cut = errors(part, dict(enumerate(active)))
     full = errors(whole, {q: q for q in active})
     assert {name for name, *_ in cut} == {"cx", "sx", "measure"}
-    kept = {gate: error for gate, error in full.items() if gate[0] in {"cx", "sx", "measure"}}
+    for qubit in active:
+        p01, p10 = directions(device, qubit)
+        _, rows = cut.pop(("measure", qubit))
+        np.testing.assert_allclose(rows, [[1 - p01, p01], [p10, 1 - p10]])
+    kept = {gate: error for gate, error in full.items() if gate[0] in {"cx", "sx"}}
     np.testing.assert_equal(cut, kept)
 
 

@@ -1,0 +1,85 @@
+"""A compiled circuit under the exact noise of its device, differentiable, by qsim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from compile.compiled import Compiled
+from compile.device import Device
+from compile.simulation import on_active_qubits
+from qsim import Circuit, NoiseModel, PauliString, PauliSum, expval
+from qsim.errors import UsageError
+from qsim.interop.qiskit import from_qiskit
+from qsim.observables import Observable, Observables, check_observables
+
+
+@dataclass(frozen=True)
+class NoisyCircuit:
+    """A physical circuit and the noise of its qubits, cut to those in use.
+
+    Attributes:
+        circuit: gates of the device; its weights and inputs are those of the logical circuit.
+        noise: of these gates and qubits.
+        places: qubit of `circuit` where each logical qubit is measured.
+        physical: physical qubit of each qubit of `circuit`.
+    """
+
+    circuit: Circuit
+    noise: NoiseModel
+    places: tuple[int, ...]
+    physical: tuple[int, ...]
+
+    def expval(
+        self,
+        observables: Observables = None,
+        weights: Tensor | None = None,
+        inputs: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Expectation values of the logical qubits under noise: as `qsim.expval` without it.
+
+        Exact unless `shots` are given; differentiable in weights, inputs and coefficients.
+        """
+        measured = check_observables(observables, len(self.places))
+        placed = [self._placed(observable) for observable in measured]
+        return expval(self.circuit, placed, weights, inputs, noise=self.noise, **options)
+
+    def _placed(self, observable: Observable) -> Observable:
+        """An observable of the logical qubits as one of `circuit`."""
+        if isinstance(observable, PauliSum):
+            strings = [self._on_places(string) for string in observable.strings]
+            return PauliSum(strings, observable.coefficients)
+        return self._on_places(observable)
+
+    def _on_places(self, string: PauliString) -> PauliString:
+        letters = string.label[::-1]  # of qubit 0 first
+        return PauliString.from_sparse(letters, self.places, self.circuit.num_qubits)
+
+
+def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCircuit:
+    """The compiled circuit with the noise of the device's calibration.
+
+    Without `idle` it is the noise that `run` simulates: after each gate, and in the readout.
+
+    Args:
+        compiled: circuit, compiled for this device from a `qsim.Circuit`, weights open or bound.
+        device: its errors, coherence times and durations make the noise.
+        idle: whether qubits relax while they wait, too.
+
+    Raises:
+        UsageError: a circuit compiled for another device.
+    """
+    if compiled.device_name != device.name:
+        raise UsageError(
+            f"the circuit was compiled for {compiled.device_name}, so the noise of {device.name} "
+            "does not fit: compile it for that device"
+        )
+    small, active = on_active_qubits(compiled.measured())
+    small.remove_final_measurements(inplace=True)
+    circuit = Circuit(len(active), compiled.num_weights, compiled.num_inputs)
+    circuit.compose(from_qiskit(small))
+    places = tuple(active.index(qubit) for qubit in compiled.final_layout)
+    return NoisyCircuit(circuit, device.noise_model(active, idle=idle), places, tuple(active))

@@ -1,0 +1,68 @@
+"""Exact noise of compiled circuits: against Aer, finite differences and the logical circuit."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from qiskit.providers.fake_provider import GenericBackendV2
+
+from compile import Device, compile, noisy, run
+from qsim import Circuit, Input, PauliString, PauliSum, UsageError, Weight, expval
+
+SHOTS = 50_000
+
+
+def ansatz(num_qubits: int) -> Circuit:
+    circuit = Circuit(num_qubits)
+    weights = iter(range(2 * num_qubits))
+    for qubit in range(num_qubits):
+        circuit.ry(Input(qubit), qubit).rx(Weight(next(weights)), qubit)
+    for qubit in range(num_qubits):
+        circuit.cry(Weight(next(weights)), qubit, (qubit + 1) % num_qubits)
+    return circuit
+
+
+@pytest.mark.parametrize("layout", [None, (4, 1, 0)])
+def test_noise_is_what_run_simulates(quito: Device, layout: tuple[int, ...] | None) -> None:
+    circuit, inputs = ansatz(3), torch.rand(4, 3, generator=torch.Generator().manual_seed(0)) * 3
+    weights = torch.linspace(-1, 2, circuit.num_weights)
+    bound = compile(circuit.bind(weights=weights), quito, layout=layout)
+    exact = noisy(bound, quito).expval(inputs=inputs)
+    assert (exact - run(bound, quito, inputs, shots=SHOTS)).abs().max() < 5 / SHOTS**0.5
+    assert (exact - expval(circuit, None, weights, inputs)).abs().max() > 0.05
+
+
+def test_weights_may_stay_open(quito: Device) -> None:
+    circuit, inputs = ansatz(3), torch.rand(2, 3, dtype=torch.float64)
+    weights = torch.linspace(-1, 2, circuit.num_weights, dtype=torch.float64, requires_grad=True)
+    compiled = noisy(compile(circuit, quito), quito, idle=True)
+    assert compiled.circuit.num_weights == circuit.num_weights
+
+    def under_noise(weights: torch.Tensor) -> torch.Tensor:
+        return compiled.expval(None, weights, inputs, dtype=torch.complex128)
+
+    assert torch.autograd.gradcheck(under_noise, (weights,))
+    with pytest.raises(UsageError, match=r"6 open weights: bind them by circuit\.bind"):
+        run(compile(circuit, quito), quito, inputs)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no QubitProperties")
+def test_observables_follow_the_layout(random_circuit: Callable[..., Circuit]) -> None:
+    device = Device(GenericBackendV2(5, seed=0, noise_info=False))
+    circuit = random_circuit(2, 3)
+    compiled = noisy(compile(circuit, device, layout=(3, 0, 2)), device)
+    observables = [PauliString("ZXY"), PauliSum({"IZZ": 0.5, "XIY": -1.5})]
+    expected = expval(circuit, observables)
+    assert torch.allclose(compiled.expval(observables), expected, atol=1e-5)
+
+
+def test_qubits_without_gates_are_read_too(quito: Device) -> None:
+    values = noisy(compile(Circuit(2).x(0), quito, layout=(0, 4)), quito).expval()
+    p01, _ = quito.noise_model([4]).readout_errors[0]
+    assert values[1].item() == pytest.approx(1 - 2 * p01, abs=1e-6)
+
+
+def test_another_device(quito: Device) -> None:
+    compiled = compile(Circuit(1).x(0), Device.from_name("belem"))
+    with pytest.raises(UsageError, match="compiled for fake_belem, so the noise of fake_quito"):
+        noisy(compiled, quito)
