@@ -91,13 +91,13 @@ def pauli_noise(noise: NoiseModel, factor: float = 1.0, *, readout: bool = True)
 @lru_cache(maxsize=4096)
 def _twirled(channel: Channel, factor: float) -> Channel:
     probabilities = pauli_probabilities(channel)
-    errors = {label: factor * p for label, p in probabilities.items() if set(label) != {"I"}}
-    if not factor >= 0 or sum(errors.values()) > 1:
-        most = 1 / max(sum(errors.values()) / factor, 1e-12) if factor > 0 else 0.0
+    errors = {label: p for label, p in probabilities.items() if set(label) != {"I"}}
+    most = 1 / max(sum(errors.values()), 1e-12)
+    if not 0 <= factor <= most:
         raise UsageError(
             f"the factor of injected noise is from 0 to {most:.3g} for {channel}, not {factor!r}"
         )
-    return pauli_channel(errors)
+    return pauli_channel({label: factor * p for label, p in errors.items()})
 
 
 def pauli_probabilities(channel: Channel) -> dict[str, float]:
