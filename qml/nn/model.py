@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -30,14 +31,10 @@ class Executor(Protocol):
     learns by its mode whether a model is being trained.
     """
 
-    def expval(
-        self,
-        observables: Observables = None,
-        weights: Tensor | None = None,
-        inputs: Tensor | None = None,
-        **options: Any,
-    ) -> Tensor:
-        """Expectation values of the logical qubits, real [batch, observables]."""
+    @property
+    def expval(self) -> Callable[..., Tensor]:
+        """Called with (observables, weights, inputs, **options), which are those of the logical
+        circuit and of the layer: real [batch, observables]."""
 
 
 Runnable: TypeAlias = Circuit | Executor
