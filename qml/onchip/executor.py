@@ -99,8 +99,7 @@ class OnChip:
                 "a device measures Z of every qubit here: turn other observables to Z by gates at "
                 "the end of the circuit"
             )
-        with torch.enable_grad():
-            unrolled = Unrolled.of(prepare(self.circuit, weights, inputs))
+        unrolled = Unrolled.of(prepare(self.circuit, weights, inputs))
         call, angles = unrolled.call, unrolled.angles
         seed, directions = torch.randint(_SEEDS, (2,), generator=generator).tolist()
         function = self._function(angles.detach(), self._coordinates(weights, inputs, wanted))
