@@ -26,7 +26,12 @@ FRACTIONS = (0.6, 0.2, 0.2)
 
 @dataclass(frozen=True)
 class Split:
-    """Samples of one part of a task: x float32 [N, features] in radians, y int64 [N]."""
+    """Samples of one part of a task.
+
+    Attributes:
+        x: float32 [N, features], in radians where they are angles.
+        y: int64 [N], classes; or float32 [N, ...], what a regression is to give.
+    """
 
     x: Tensor
     y: Tensor

@@ -41,8 +41,18 @@ def test_training_shows_losses_and_percent() -> None:
     top, bottom = plot_training(EPOCHS, "Title", chance=0.25).axes
     assert lines(top) == {"training": ([1, 2], [1.2, 0.9]), "validation": ([1, 2], [1.4, 1.1])}
     assert lines(bottom)["validation"] == ([1, 2], [40, 70])
-    assert (top.get_ylabel(), bottom.get_ylabel()) == ("Loss (nats)", "Accuracy (%)")
+    assert (top.get_ylabel(), bottom.get_ylabel()) == ("Loss", "Accuracy (%)")
     assert bottom.get_xlabel() == "Epoch"
+
+
+def test_training_without_classes_shows_losses_alone() -> None:
+    regression = [record | {"valid_accuracy": None} for record in EPOCHS]
+    (axes,) = plot_training(regression).axes
+    assert lines(axes) == {"training": ([1, 2], [1.2, 0.9]), "validation": ([1, 2], [1.4, 1.1])}
+    assert axes.get_xlabel() == "Epoch"
+    energies = [{"train_loss": -1.0, "valid_loss": -1.1, "valid_accuracy": None}]
+    (axes,) = plot_training(energies).axes
+    assert axes.get_ylim()[0] == pytest.approx(-1.1)
 
 
 def test_search_shows_best_and_mean() -> None:
