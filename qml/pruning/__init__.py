@@ -7,7 +7,7 @@ angles, as in the paper, those to which the loss is least sensitive, or those th
 most success for the loss that they save.
 """
 
-from qml.pruning.criteria import Fisher, LossIncrease, SuccessGain, Taylor, magnitude
+from qml.pruning.criteria import Fisher, Gradient, LossIncrease, SuccessGain, magnitude
 from qml.pruning.loop import GatePruner, prune
 from qml.pruning.objective import Objective
 from qml.pruning.rounding import GradualRounding
@@ -17,12 +17,12 @@ from qml.pruning.simplification import simplify
 __all__ = [
     "Fisher",
     "GatePruner",
+    "Gradient",
     "GradualRounding",
     "LossIncrease",
     "Objective",
     "PruneConfig",
     "SuccessGain",
-    "Taylor",
     "magnitude",
     "prune",
     "simplify",

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from compile import Device, compile
 from qml.pruning.objective import Objective
-from qsim.errors import UsageError
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(weights [W], moved [moves, W]) -> what each move costs, real [moves]."""
@@ -33,35 +32,24 @@ def magnitude(weights: Tensor, moved: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Taylor:
-    """How much the loss changes by its derivatives at the weights.
+class Gradient:
+    """How much the loss changes to first order: |g d| for a move d and the gradient g.
 
-    Order 1 takes |g d| for a move d and the gradient g (Molchanov et al., arXiv:1611.06440); order
-    2 takes g d + d H d / 2 with the Hessian H, exactly, of one backward pass for each weight
-    (Optimal Brain Damage, LeCun et al., NeurIPS 1989).
+    Molchanov et al., arXiv:1611.06440. It takes one backward pass, but is zero at a minimum.
     """
 
     objective: Objective
-    order: Literal[1, 2] = 1
-
-    def __post_init__(self) -> None:
-        if self.order not in (1, 2):
-            raise UsageError(f"a Taylor criterion is of order 1 or 2, not {self.order!r}")
 
     def __call__(self, weights: Tensor, moved: Tensor) -> Tensor:
-        steps = moved - weights
-        linear = steps @ self.objective.gradient(weights)
-        if self.order == 1:
-            return linear.abs()
-        return linear + ((steps @ self.objective.hessian(weights)) * steps).sum(1) / 2
+        return ((moved - weights) @ self.objective.gradient(weights)).abs()
 
 
 @dataclass(frozen=True)
 class Fisher:
-    """How much the loss grows around a minimum: F d^2 / 2 with the diagonal Fisher information.
+    """How much the loss grows to second order: F d^2 / 2 with the diagonal Fisher information F.
 
-    Theis et al., arXiv:1801.05787. It takes one backward pass over the samples, but is zero for a
-    loss without any, such as an energy at its minimum.
+    Theis et al., arXiv:1801.05787. It takes one backward pass for all samples, but tells nothing of
+    a loss without any, such as an energy: take `LossIncrease`.
     """
 
     objective: Objective
@@ -72,7 +60,7 @@ class Fisher:
 
 @dataclass(frozen=True)
 class LossIncrease:
-    """How much the loss grows, by evaluating it after every move."""
+    """How much the loss grows, exactly: it is evaluated after every move."""
 
     objective: Objective
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TypeVar
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
@@ -16,7 +17,7 @@ from qml.pruning.rounding import GradualRounding
 from qml.pruning.schedule import PruneConfig
 from qml.pruning.simplification import absorb, simplify
 from qml.training.checkpoints import TrainState
-from qml.training.loop import Callback, TrainConfig, fit
+from qml.training.loop import Callback, Loss, TrainConfig, fit
 from qsim import Circuit
 
 Model = TypeVar("Model", bound=QuantumLayer)
@@ -69,6 +70,7 @@ def prune(
     stage: str = "prune",
     state: TrainState | None = None,
     callbacks: Sequence[Callback] = (),
+    loss: Loss = cross_entropy,
 ) -> tuple[Model, TrainState]:
     """Prune and fine-tune a trained model, which is changed in place; other arguments as for `fit`.
 
@@ -86,7 +88,7 @@ def prune(
     pruner = GatePruner(model.circuit, prune_config, config.epochs, criterion)
     state = fit(
         model, train, valid, config,
-        seed=seed, stage=stage, state=state, callbacks=callbacks, pruner=pruner,
+        seed=seed, stage=stage, state=state, callbacks=callbacks, pruner=pruner, loss=loss,
     )  # fmt: skip
     circuit, weights = simplify(model.circuit, model.weights, state.tensors["frozen"])
     return with_circuit(model, circuit, weights), state

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
+from qml.training.loop import Loss
 
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""(outputs [batch, ...], targets [batch, ...]) -> scalar, a mean over the samples."""
+_STEP = 0.1  # radians
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,8 @@ class Objective:
     Attributes:
         model: whose weights these are.
         data: the samples; for an energy one, whose x is [1, 0].
-        loss: of the model's outputs and the targets, for an energy `lambda outputs, _:
-            outputs.mean()`.
+        loss: of the model's outputs and the targets, as for `fit`; for an energy `lambda outputs,
+            _: outputs.mean()`.
     """
 
     model: QuantumLayer
@@ -51,8 +49,14 @@ class Objective:
         by_sample = samples * self.gradient(weights.detach().expand(samples, -1))
         return by_sample.square().mean(0)
 
-    def hessian(self, weights: Tensor) -> Tensor:
-        """Second derivatives of the loss at weights [W]: [W, W]."""
-        with torch.enable_grad():
-            found: Tensor = torch.autograd.functional.hessian(self, weights.detach())
-        return found
+    @torch.no_grad()
+    def curvature(self, weights: Tensor) -> Tensor:
+        """Second derivatives of the loss by each weight [W], by central differences.
+
+        They cost two evaluations each, for any loss and engine; with steps of 0.1 rad the error is
+        a few hundredths, in single precision too.
+        """
+        shifts = _STEP * torch.eye(len(weights), dtype=weights.dtype)
+        middle = self(weights)
+        bent = [self(weights + shift) + self(weights - shift) - 2 * middle for shift in shifts]
+        return torch.stack(bent) / _STEP**2 if bent else weights.clone()

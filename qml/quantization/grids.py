@@ -35,18 +35,16 @@ def uniform_grid(circuit: Circuit, bits: int | Sequence[int] | Tensor) -> Grid:
             of one gate.
     """
     given = bits.tolist() if isinstance(bits, Tensor) else bits
-    each = [given] * circuit.num_weights if isinstance(given, int) else list(given)
-    least = 1 if isinstance(given, int) else 0
+    each, least = (given, 0) if isinstance(given, Sequence) else ([given] * circuit.num_weights, 1)
     numbers = [whole(number) for number in each]
-    if len(each) != circuit.num_weights or not all(
-        number is not None and least <= number <= MAX_BITS for number in numbers
-    ):
+    fitting = [number for number in numbers if number is not None and least <= number <= MAX_BITS]
+    if not len(fitting) == len(numbers) == circuit.num_weights:
         raise UsageError(
             f"angles have 1 to {MAX_BITS} bits, or each of the {circuit.num_weights} weights a "
             f"number of its own from 0 on, not {given!r}"
         )
     periods = Grid.of(circuit, period, _PURPOSE).periods
-    return Grid(periods / 2.0 ** torch.tensor(numbers, dtype=torch.float64), periods)
+    return Grid(periods / 2.0 ** torch.tensor(fitting, dtype=torch.float64), periods)
 
 
 def clifford_grid(circuit: Circuit) -> Grid:
@@ -101,8 +99,7 @@ def clifford_step(gate: Gate) -> float:
         ):
             return step
     raise UsageError(
-        f"{gate.name} is not Clifford at multiples of pi/2 or pi: quantize a circuit of gates on "
-        "one or two qubits"
+        f"{gate.name} is not Clifford at the multiples of any angle: write it by simpler gates"
     )
 
 

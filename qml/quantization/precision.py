@@ -18,15 +18,15 @@ class _Offer(NamedTuple):
 
     saved: float  # negative
     bits: int
-    index: int
+    weight: int
 
 
 def allocate_bits(objective: Objective, mean_bits: float, most: int = 8) -> Tensor:
     """Bits for every weight of the objective's model, for `uniform_grid`.
 
     Rounding angle i to b bits of its period p changes the loss by about H_ii p^2 / (24 4^b), with
-    the Hessian H (HAWQ-V2, Dong et al., arXiv:1911.03852); the bits, which are given where each
-    saves most, minimize the sum. An angle of 0 bits is 0: its gate may leave the circuit.
+    the Hessian H (HAWQ-V2, Dong et al., arXiv:1911.03852). Bits go one by one to where each saves
+    most, which minimizes the sum. An angle of 0 bits is 0: its gate may leave the circuit.
 
     Args:
         objective: the loss, at the weights of its model.
@@ -44,18 +44,16 @@ def allocate_bits(objective: Objective, mean_bits: float, most: int = 8) -> Tens
         raise UsageError(f"the mean of the bits is from 0 to {most}, not {mean_bits!r}")
     weights = objective.model.weights.detach()
     periods = Grid.of(objective.model.circuit, period, "quantization").periods
-    curvature = objective.hessian(weights).diagonal()
+    curvature = objective.curvature(weights)
     check_finite(curvature, "mixed precision")
     errors = curvature.double().clamp_min(0) * periods**2 / 24
     bits = torch.zeros(len(weights), dtype=torch.int64)
-    if not len(weights):
-        return bits
-    offers = [_Offer(-0.75 * error, 0, index) for index, error in enumerate(errors.tolist())]
+    offers = [_Offer(-0.75 * error, 0, weight) for weight, error in enumerate(errors.tolist())]
     heapify(offers)
     for _ in range(int(mean_bits * len(weights))):
-        saved, given, index = offers[0]
-        bits[index] = given + 1
+        saved, given, weight = offers[0]
+        bits[weight] = given + 1
         # A weight with all its bits offers nothing more.
         following = saved / 4 if given + 1 < most else torch.inf
-        heapreplace(offers, _Offer(following, given + 1, index))
+        heapreplace(offers, _Offer(following, given + 1, weight))
     return bits

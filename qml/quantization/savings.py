@@ -12,7 +12,8 @@ from torch import Tensor
 from compile import Device, compile, noisy
 from qml.data.tasks import Split
 from qml.nn.model import Classifier
-from qml.training.loop import evaluate
+from qml.training.loop import predict
+from qsim.errors import UsageError
 
 
 class Saving(NamedTuple):
@@ -81,7 +82,12 @@ def compiled_savings(
         layout: physical qubit of every logical qubit, of all models alike; by default where Qiskit
             places the first one.
         seed: of the transpiler.
+
+    Raises:
+        UsageError: for targets that are no classes.
     """
+    if split.y.is_floating_point():
+        raise UsageError(f"accuracy is of classes, but the targets are of {split.y.dtype}")
     rows = {}
     for title, model in models.items():
         circuit = model.circuit.bind(weights=model.weights.detach())
@@ -94,7 +100,7 @@ def compiled_savings(
             compiled.one_qubit_gates,
             compiled.two_qubit_gates,
             compiled.esp,
-            evaluate(model, split).accuracy,
+            _accuracy(predict(model, split.x), split.y),
             _accuracy(model.logits(readings), split.y),
         )
     return Savings(rows)
