@@ -33,6 +33,7 @@ _HOMES = {
     "UsageError": "qsim.errors",
     "add_encoder": "qml.nn.encoders",
     "add_template": "qml.nn.ansatz",
+    "amplitude_encoder": "qml.nn.amplitude_gates",
     "amplitudes": "qml.nn.encoders",
     "angle_preset": "qml.nn.encoders",
     "evaluate": "qml.training.loop",

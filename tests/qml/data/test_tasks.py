@@ -116,7 +116,7 @@ def test_angles_of_vowels_are_principal_components_of_the_training_samples():
 
 
 def test_unknown_task_names_all():
-    with pytest.raises(UsageError, match="digits-2, digits-4, digits-10, mnist-2, .*, vowel-4"):
+    with pytest.raises(UsageError, match=r"digits-2, digits-4, digits-10, mnist-2, .*, vowel-4"):
         load_task("digits-3")
 
 
