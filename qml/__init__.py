@@ -43,6 +43,7 @@ _HOMES = {
     "add_encoder": "qml.nn.encoders",
     "add_template": "qml.nn.ansatz",
     "allocate_bits": "qml.quantization",
+    "amplitude_encoder": "qml.nn.amplitude_gates",
     "amplitudes": "qml.nn.encoders",
     "angle_preset": "qml.nn.encoders",
     "calibrate": "qml.noise_aware.normalization",
