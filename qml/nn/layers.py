@@ -164,6 +164,16 @@ class Layer:
         width = find_gate(self.gate).num_qubits
         return tuple(places(self.pattern, num_qubits, self.gate, width))
 
+    def to_json(self) -> list[Any]:
+        """[gate, pattern], JSON-able."""
+        return [self.gate, self.pattern]
+
+    @classmethod
+    def from_json(cls, value: Sequence[Any]) -> Layer:
+        """The layer of `to_json`. Raises TypeError or ValueError if it is none."""
+        gate, pattern = value
+        return cls(gate, pattern if isinstance(pattern, str) else tuple(map(tuple, pattern)))
+
 
 def add_layers(circuit: Circuit, layers: Iterable[Layer], angles: Iterator[Any]) -> Circuit:
     """Append layers to the circuit, whose gates take the next of the angles; returns the circuit.
