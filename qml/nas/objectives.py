@@ -67,7 +67,9 @@ class Classification:
         return (self.model.logits(expvals).argmax(-1) == self.split.y).float().mean().item()
 
     def __repr__(self) -> str:
-        data = digest(self.model.votes, self.split.x, self.split.y)
+        readout = self.model.readout
+        tensors = (*readout.parameters(), *readout.buffers())
+        data = digest(repr(readout), *tensors, self.split.x, self.split.y)
         return f"Classification({len(self.split)} samples, {data})"
 
 
