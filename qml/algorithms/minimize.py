@@ -56,7 +56,8 @@ def minimize(
         UsageError: for a negative number of steps, or where the function is not finite.
     """
     point = weights.detach().clone().requires_grad_()
-    stepper, history = optimizer([point]), []
+    stepper = optimizer([point])
+    history: list[float] = []
 
     def closure() -> Tensor:
         stepper.zero_grad()
@@ -66,11 +67,12 @@ def minimize(
                 f"the function became {value.item()} after {len(history)} steps: "
                 "lower the learning rate"
             )
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     for _ in range(times(steps, "steps")):
-        history.append(stepper.step(closure).item())  # type: ignore[arg-type]
+        value: Any = stepper.step(closure)  # type: ignore[arg-type]  # returns the tensor
+        history.append(value.item())
         if point.grad is None or not (point.grad.abs() > tolerance).any():
             break
     with torch.no_grad():

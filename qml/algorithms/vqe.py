@@ -86,7 +86,9 @@ def adapt_vqe(
     max_operators: int = 50,
     **training: Any,
 ) -> Adapted:
-    """Grow an ansatz by the operator with the steepest gradient (Grimsley et al., arXiv:1812.11173).
+    """Grow an ansatz by the operator with the steepest gradient, again and again.
+
+    Grimsley et al., arXiv:1812.11173.
 
     Args:
         start: the state to start from, without weights, such as `hartree_fock`.

@@ -9,7 +9,7 @@ A file, version 1, holds the integrals over the orbitals of restricted Hartree-F
     electrons         their number, as many with spin up as down
     constant          repulsion of the nuclei, in Hartree like all energies
     one_body          [h_00, h_10, h_11, h_20 ...]: the lower triangle of [orbitals, orbitals]
-    two_body          the lower triangle of [pairs, pairs] of (pq|rs), pairs in the order of one_body
+    two_body          (pq|rs): the lower triangle of [pairs, pairs], pairs in the order of one_body
     active            {electrons, orbitals: [numbers]} that `load_molecule` keeps by default
     energies          {hartree_fock, fci}: what the maker found for all orbitals
 """
