@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -88,6 +89,13 @@ class QuantumLayer(nn.Module):
                 raise UsageError("this layer takes samples as amplitudes: call it with them")
             data = {"initial_state": amplitudes(x, run.num_qubits)}
         return expval(run, self.observables, self.weights, **data, **self.options)
+
+    def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
+        """This layer with another circuit, and weights [circuit.num_weights] of its own."""
+        layer = copy(self)
+        layer._parameters = dict(self._parameters)  # a copied module shares them with the original
+        layer.circuit, layer.weights = circuit, nn.Parameter(weights.detach().clone())
+        return layer
 
     def extra_repr(self) -> str:
         circuit = self.circuit
