@@ -67,8 +67,9 @@ class Classification:
         return (self.model.logits(expvals).argmax(-1) == self.split.y).float().mean().item()
 
     def __repr__(self) -> str:
-        data = digest(self.model.votes, self.split.x, self.split.y)
-        return f"Classification({len(self.split)} samples, {data})"
+        readout = self.model.readout
+        data = digest(*readout.parameters(), *readout.buffers(), self.split.x, self.split.y)
+        return f"Classification({len(self.split)} samples, {readout}, {data})"
 
 
 @dataclass(frozen=True, eq=False)
