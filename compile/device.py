@@ -36,6 +36,7 @@ class Device:
         self.backend = backend
         self.name: str = backend.name
         self.num_qubits: int = backend.num_qubits
+        self._noise_models: dict[tuple[tuple[int, ...], bool], NoiseModel] = {}
 
     @classmethod
     def from_name(cls, name: str) -> Device:
@@ -157,7 +158,11 @@ class Device:
         Raises:
             UsageError: for qubits that the device does not have.
         """
-        return NoiseModel.from_backend(self.backend, qubits, idle=idle)
+        chosen = tuple(range(self.num_qubits)) if qubits is None else tuple(qubits)
+        if (chosen, idle) not in self._noise_models:
+            model = NoiseModel.from_backend(self.backend, chosen, idle=idle)
+            self._noise_models[chosen, idle] = model
+        return self._noise_models[chosen, idle]
 
     def calibration(self) -> dict[str, Any]:
         """Everything the calibration says about qubits and gates, JSON-able; times in seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -138,6 +138,13 @@ class QuantumLayer(nn.Module):
                 raise UsageError("this layer takes samples as amplitudes: call it with them")
             data = {"initial_state": amplitudes(x, run.num_qubits)}
         return expval(run, self.observables, self.weights, **data, **self.options)
+
+    def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
+        """The same layer with another circuit and its weights [circuit.num_weights]; shares nothing."""
+        other = view(self)
+        other._modules = deepcopy(self._modules)
+        other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
+        return other
 
     def extra_repr(self) -> str:
         circuit = self.circuit
