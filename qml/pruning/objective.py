@@ -44,7 +44,10 @@ class Objective:
         return gradient
 
     def fisher(self, weights: Tensor) -> Tensor:
-        """Diagonal of the empirical Fisher information: mean squared gradients by sample [W]."""
+        """Diagonal of the empirical Fisher information: mean squared gradients by sample [W].
+
+        The loss has to be a mean over the samples.
+        """
         samples = len(self.data)
         by_sample = samples * self.gradient(weights.detach().expand(samples, -1))
         return by_sample.square().mean(0)
@@ -56,7 +59,7 @@ class Objective:
         They cost two evaluations each, for any loss and engine; with steps of 0.1 rad the error is
         a few hundredths, in single precision too.
         """
-        shifts = _STEP * torch.eye(len(weights), dtype=weights.dtype)
+        shifts = _STEP * torch.eye(len(weights), dtype=weights.dtype, device=weights.device)
         middle = self(weights)
         bent = [self(weights + shift) + self(weights - shift) - 2 * middle for shift in shifts]
         return torch.stack(bent) / _STEP**2 if bent else weights.clone()

@@ -29,6 +29,7 @@ from qml.pruning import (
 )
 from qml.pruning.angles import zeros
 from qml.pruning.units import units
+from qml.training.checkpoints import Checkpoint
 from qml.training.loop import TrainConfig, fit
 from qsim import Circuit, PauliString, PauliSum, Weight, expval
 from qsim.errors import UsageError
@@ -199,6 +200,35 @@ def test_an_energy_is_pruned():
     assert pruned.circuit.count_ops() == {"x": 1, "ry": 1}
     value = expval(pruned.circuit, [terms], pruned.weights)
     assert value.item() == pytest.approx(-2, abs=1e-3)
+
+
+def test_pruning_by_success_goes_on_from_a_checkpoint(tmp_path):
+    def run(state=None, callbacks=()):
+        model, split = classifier(2)
+        criterion = SuccessGain(Objective(model, split), QUITO)
+        return prune(
+            model, split, split, TrainConfig(5, 0.05), PruneConfig(0.5, unit="gate"),
+            seed=0, criterion=criterion, state=state, callbacks=callbacks,
+        )[0]  # fmt: skip
+
+    keep = Checkpoint(tmp_path / "pruned.safetensors")
+
+    def stop(state):
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(callbacks=[keep, stop])
+    resumed = run(keep.load())
+    assert resumed.circuit == whole.circuit
+    assert torch.equal(resumed.weights, whole.weights)
+
+
+def test_nothing_of_the_kind_to_prune():
+    circuit = Circuit(2).ry(Weight(0), 0).cx(0, 1)
+    with pytest.raises(UsageError, match="no entangler to round"):
+        GatePruner(circuit, PruneConfig(unit="entangler"), 1)
 
 
 def test_weights_that_are_no_numbers():

@@ -39,6 +39,8 @@ from qml.training.checkpoints import Checkpoint
 from qml.training.loop import TrainConfig, evaluate, fit
 from qsim import GATES, Circuit, PauliString, PauliSum, Weight, expval
 from qsim.errors import UsageError
+from qsim.families import pauli_rotation
+from qsim.gates import controlled
 
 QUITO = Device.from_name("quito")
 SUPER = SuperCircuit(U3CU3, 3, rotation_encoder(Circuit(3), range(3), ("ry",)))
@@ -135,6 +137,13 @@ def test_gates_that_are_clifford_nowhere():
     circuit = Circuit(2).cu2(Weight(0), Weight(1), 0, 1)
     with pytest.raises(UsageError, match="cu2 is not Clifford"):
         clifford_grid(circuit)
+
+
+def test_gates_that_are_too_wide():
+    with pytest.raises(UsageError, match="acts on 6 qubits"):
+        clifford_grid(Circuit(6).append(controlled("rx", 5), range(6), [Weight(0)]))
+    with pytest.raises(UsageError, match="one or two qubits"):
+        pulse_grid(Circuit(3).append(pauli_rotation("XYZ"), range(3), [Weight(0)]))
 
 
 def test_the_pulse_grid_leaves_changes_of_frame_free():
