@@ -153,7 +153,7 @@ def test_blocks_are_where_the_layers_start_again():
     circuit, _ = SUPER.dense(config)
     found = units(circuit, "block", zeros(circuit))
     assert sorted(k for unit in found for k in unit) == list(range(circuit.num_weights))
-    widths = config.widths[: 2 * config.blocks]
+    widths = config.layers[: 2 * config.blocks]
     sizes = [3 * (a + b) for a, b in zip(widths[::2], widths[1::2], strict=True)]
     assert config.blocks > 1
     assert [len(unit) for unit in found] == sizes
