@@ -21,7 +21,7 @@ class Objective:
     """What pruning and quantization ask how much an angle matters.
 
     Attributes:
-        model: whose weights these are.
+        model: whose weights these are; `model.on(noisy)` for the loss under noise.
         data: the samples; for an energy one, whose x is [1, 0].
         loss: of the model's outputs and the targets, as for `fit`; for an energy `lambda outputs,
             _: outputs.mean()`.
@@ -33,7 +33,12 @@ class Objective:
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The loss at weights [W], or [samples, W] with some for each sample: a scalar."""
-        outputs = functional_call(self.model, {"weights": weights}, (self.data.x,))
+        training = self.model.training
+        self.model.eval()  # asking changes no statistics and draws nothing
+        try:
+            outputs = functional_call(self.model, {"weights": weights}, (self.data.x,))
+        finally:
+            self.model.train(training)
         return self.loss(outputs, self.data.y)
 
     def gradient(self, weights: Tensor) -> Tensor:
