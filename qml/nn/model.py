@@ -229,6 +229,22 @@ def view(module: AnyModule) -> AnyModule:
     return other
 
 
+def duplicate(module: AnyModule) -> AnyModule:
+    """A module with parameters of its own, equal to those of the given one.
+
+    Unlike `copy.deepcopy` it also takes modules that hold results which want a gradient.
+    """
+    other = view(module)
+    for part in other.modules():
+        part._parameters = {
+            name: None if old is None else nn.Parameter(old.detach().clone(), old.requires_grad)
+            for name, old in part._parameters.items()
+        }
+        for name, buffer in part._buffers.items():
+            part._buffers[name] = None if buffer is None else buffer.detach().clone()
+    return other
+
+
 def _votes(num_qubits: int, num_classes: int) -> Tensor:
     """Matrix [n, classes] that takes the mean over each class's group of qubits."""
     if num_classes > num_qubits:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
-from qml.nn.model import QuantumLayer
+from qml.nn.model import QuantumLayer, duplicate
 from qml.pruning.angles import zeros
 from qml.pruning.criteria import Criterion, magnitude
 from qml.pruning.rounding import GradualRounding
@@ -80,7 +79,8 @@ def prune(
                           PruneConfig(0.5, unit="gate"), seed=0, criterion=criterion)
 
     Returns:
-        (pruned, state): a model of the simplified circuit, and the state of the fine-tuning.
+        (pruned, state): a model of the simplified circuit, which the simulator runs, and the state
+        of the fine-tuning.
 
     Raises:
         UsageError: for a circuit in which weights are more than the angle of one gate.
@@ -95,8 +95,8 @@ def prune(
 
 
 def with_circuit(model: Model, circuit: Circuit, weights: Tensor) -> Model:
-    """A model that is the same but for its circuit and its weights."""
-    twin = deepcopy(model)
-    twin.circuit = circuit
-    twin.weights = nn.Parameter(weights.detach().clone())
-    return twin
+    """A model of its own with another circuit and its weights, run by the simulator."""
+    other = duplicate(model if model.executor is None else model.on(None))
+    other.circuit = circuit
+    other.weights = nn.Parameter(weights.detach().clone())
+    return other
