@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from qml.algorithms.minimize import Optimizer
 from qml.nn.layers import times
-from qml.nn.model import QuantumLayer
+from qml.nn.model import QuantumLayer, Runnable
 from qsim import Circuit, probabilities, samples
 from qsim.errors import UsageError
 
@@ -23,9 +23,18 @@ class BornMachine(QuantumLayer):
         options: of `qml.nn.model.QuantumLayer`.
     """
 
-    def forward(self, x: Tensor | None = None, circuit: Circuit | None = None) -> Tensor:
-        """Probabilities, real [2**n]; exact and differentiable."""
+    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
+        """Probabilities, real [2**n]; exact and differentiable.
+
+        Raises:
+            UsageError: if it is `on` an executor, which gives expectation values alone.
+        """
         run = self.circuit if circuit is None else circuit
+        if self.executor is not None or not isinstance(run, Circuit):
+            raise UsageError(
+                "a Born machine takes probabilities, which executors do not give: run it with "
+                "noise=... as an option"
+            )
         return probabilities(run, self.weights, x, **self.options)
 
     def sample(self, shots: int, generator: torch.Generator | None = None) -> Tensor:
