@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from qml.nas.evaluation import Evaluation
+
 # Okabe and Ito's colours stay apart for colour-blind readers: blue and vermilion.
 FIRST, SECOND = "#0072b2", "#d55e00"
 INK, SOFT, LINE = "#1c2530", "#5a6675", "#dde3ea"
@@ -142,6 +144,33 @@ def plot_best(history: Sequence[Mapping[str, float]]) -> Figure:
         top.set(title="Best candidate", ylabel="Loss (nats)")
         bottom.set(xlabel="Generation", ylabel="Success (%)")
         _whole_numbers(bottom)
+    return figure
+
+
+def plot_front(
+    front: Sequence[tuple[Any, Evaluation]], found: Sequence[tuple[Any, Evaluation]] = ()
+) -> Figure:
+    """Score over two-qubit gates of the best compromises, coloured by depth.
+
+    Args:
+        front: genes and evaluations, as `qml.nas.pareto.pareto_front` gives them.
+        found: others, which are shown behind as grey points.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(5.6, 3.8) as figure:
+        axes = figure.subplots()
+        for pairs, style in (
+            (found, {"color": LINE, "s": 12}),
+            (front, {"c": [e.depth for _, e in front], "cmap": "viridis", "edgecolors": INK}),
+        ):
+            gates, scores = [e.two_qubit_gates for _, e in pairs], [e.score for _, e in pairs]
+            points = axes.scatter(gates, scores, zorder=2, **style)
+        figure.colorbar(points, label="Depth")
+        axes.set(title="Pareto front", xlabel="Two-qubit gates", ylabel="Score (lower is better)")
+        axes.grid(axis="y")
+        _whole_numbers(axes)
     return figure
 
 

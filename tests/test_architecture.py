@@ -20,6 +20,7 @@ HEAVY = {
     "qiskit",
     "qiskit_aer",
     "qiskit_ibm_runtime",
+    "skimage",
     "sklearn",
     "stim",
     "tensorboard",

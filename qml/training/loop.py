@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.parametrize import is_parametrized
 
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
@@ -238,6 +239,11 @@ class _Loop:
         if self.sampler is None and self.pruner is None:
             self.weights = None
         elif isinstance(self.model, QuantumLayer):
+            if self.pruner is not None and is_parametrized(self.model, "weights"):
+                raise UsageError(
+                    "a pruner holds weights themselves, but here they are computed, as by "
+                    "straight_through: prune first, then quantize the circuit that is left"
+                )
             self.weights = self.model.weights
         else:
             raise UsageError(

@@ -1,10 +1,12 @@
 import pytest
 
+from qml.nas.evaluation import Evaluation
 from qml.plots import (
     plot_accuracy,
     plot_best,
     plot_circuit,
     plot_confusion,
+    plot_front,
     plot_gradient_variance,
     plot_search,
     plot_training,
@@ -61,6 +63,17 @@ def test_search_shows_best_and_mean() -> None:
         "best": ([1, 2], [1.2, 1.1]),
         "mean of the population": ([1, 2], [1.5, 1.3]),
     }
+
+
+def test_front_shows_scores_gates_and_depths() -> None:
+    front = [(None, Evaluation(score, 0.5, None, 0.3, gates, 3 * gates))
+             for gates, score in ((2, 1.2), (9, 0.8))]  # fmt: skip
+    axes, bar = plot_front(front, front[:1]).axes
+    behind, points = axes.collections
+    assert points.get_offsets().tolist() == [[2, 1.2], [9, 0.8]]
+    assert points.get_array().tolist() == [6, 27]
+    assert behind.get_offsets().tolist() == [[2, 1.2]]
+    assert (axes.get_xlabel(), bar.get_ylabel()) == ("Two-qubit gates", "Depth")
 
 
 def test_best_shows_loss_and_success() -> None:
