@@ -64,7 +64,7 @@ class QGAN(nn.Module):
 
     Example:
         gan = QGAN(BornMachine(efficient_su2(Circuit(3).h(range(3)))))
-        history = gan.train_on(histogram(data, 3), steps=500)
+        history = gan.train_on(histogram(data, 3), steps=800)
     """
 
     bits: Tensor
@@ -93,10 +93,10 @@ class QGAN(nn.Module):
     def train_on(
         self,
         data: Tensor,
-        steps: int = 500,
+        steps: int = 800,
         *,
         optimizers: tuple[Optimizer, Optimizer] = (
-            partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.99)),
+            partial(torch.optim.Adam, lr=0.005, betas=(0.5, 0.99)),
             partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.99)),
         ),
     ) -> list[float]:
@@ -105,7 +105,7 @@ class QGAN(nn.Module):
         Args:
             data: probabilities of the basis states, such as a `histogram`: real [2**n].
             steps: of each.
-            optimizers: of generator and critic.
+            optimizers: of generator and critic, which learns faster so that its advice is sound.
 
         Returns:
             The relative entropy of the generator to the data before every step, and at the end.
