@@ -46,6 +46,7 @@ class Device:
         self.backend = backend
         self.name: str = backend.name
         self.num_qubits: int = backend.num_qubits
+        self._reported = False
 
     @classmethod
     def from_name(cls, name: str) -> Device:
@@ -267,8 +268,12 @@ class Device:
     def readout_errors(self, qubit: int) -> tuple[float, float]:
         """Probabilities to read 1 for |0>, and 0 for |1>."""
         self._check_qubit(qubit)
-        known = list(readout_errors(self.backend, [qubit]))
-        return (known[0].p01, known[0].p10) if known else (0.0, 0.0)
+        return self._readout_errors.get(qubit, (0.0, 0.0))
+
+    @cached_property
+    def _readout_errors(self) -> dict[int, tuple[float, float]]:
+        known = readout_errors(self.backend, range(self.num_qubits))
+        return {error.qubit: (error.p01, error.p10) for error in known}
 
     def t1(self, qubit: int) -> float | None:
         """Relaxation time in seconds, None where it is not given."""
@@ -318,8 +323,9 @@ class Device:
         )
 
     def _report(self) -> None:
-        """Warn of the remarks; Python shows the same warning once."""
-        if self.remarks:
+        """Warn of the remarks, once."""
+        if self.remarks and not self._reported:
+            self._reported = True
             text = f"calibration of {self.name}: {'; '.join(self.remarks)}"
             warnings.warn(text, CalibrationWarning, stacklevel=2)
 

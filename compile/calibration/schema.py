@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 from compile.calibration.targets import angle_bounds
 from qsim.errors import UsageError
 from qsim.files import write_atomically
-from qsim.noise.devices import readout_errors
 from qsim.serialization import check_header, load_json
 
 if TYPE_CHECKING:
@@ -46,9 +45,6 @@ _NO_GATES = {"delay", "measure"}
 def describe(device: Device) -> dict[str, Any]:
     """The calibration of a device, as this module's docstring says."""
     target = device.backend.target
-    readout = {
-        e.qubit: [e.p01, e.p10] for e in readout_errors(device.backend, range(device.num_qubits))
-    }
     measured = target["measure"] if "measure" in target.operation_names else {}
     coherence = target.qubit_properties or [None] * device.num_qubits
     control = [n for n in target.operation_names if isinstance(target.operation_from_name(n), type)]
@@ -66,7 +62,7 @@ def describe(device: Device) -> dict[str, Any]:
             {
                 "t1": _finite(getattr(coherence[q], "t1", None)),
                 "t2": _finite(getattr(coherence[q], "t2", None)),
-                "readout": readout.get(q, [0.0, 0.0]),
+                "readout": list(device.readout_errors(q)),
                 "readout_seconds": _finite(getattr(measured.get((q,)), "duration", None)),
             }
             for q in range(device.num_qubits)
