@@ -46,11 +46,8 @@ class Device:
         self.backend = backend
         self.name: str = backend.name
         self.num_qubits: int = backend.num_qubits
-<<<<<<< HEAD
         self._noise_models: dict[tuple[tuple[int, ...], bool], NoiseModel] = {}
-=======
         self._reported = False
->>>>>>> wt-compile
 
     @classmethod
     def from_name(cls, name: str) -> Device:
@@ -349,16 +346,12 @@ class Device:
         Raises:
             UsageError: for qubits that the device does not have.
         """
-<<<<<<< HEAD
+        self._report()
         chosen = tuple(range(self.num_qubits)) if qubits is None else tuple(qubits)
         if (chosen, idle) not in self._noise_models:
             model = NoiseModel.from_backend(self.backend, chosen, idle=idle)
             self._noise_models[chosen, idle] = model
         return self._noise_models[chosen, idle]
-=======
-        self._report()
-        return NoiseModel.from_backend(self.backend, qubits, idle=idle)
->>>>>>> wt-compile
 
     def aer_noise_model(self, qubits: Iterable[int] | None = None) -> AerNoiseModel:
         """The same noise as Aer takes it, of gates, readout in both directions and delays.
