@@ -30,7 +30,7 @@ from compile import Compiled, Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
-from qml.nas.estimators import ESTIMATORS, cost
+from qml.nas.estimators import ESTIMATORS, Shots, cost
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
@@ -130,6 +130,9 @@ class Job:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
+            if isinstance(estimator := ESTIMATORS[self.sizes.estimator], Shots):
+                samples = min(self.sizes.search_samples, len(self.task.valid))
+                executions += self._search_config().evaluations * samples * estimator.shots
             remarks.append(cost(self.device, executions))
         return remarks
 
@@ -157,14 +160,8 @@ class Job:
         return Gene.from_json(result["gene"])
 
     def _search(self, stage: Stage, model: Classifier) -> dict[str, Any]:
-        seed, sizes = self.config.seed, self.sizes
-        config = SearchConfig(
-            sizes.parents,
-            sizes.mutations,
-            sizes.crossovers,
-            sizes.generations,
-            sizes.mutation_probability,
-        )
+        seed = self.config.seed
+        config = self._search_config()
         space, evaluator = GeneSpace(self.supercircuit, self.device), self._evaluator(model)
         log = EvaluationLog(self.folder.path / EVALUATIONS_FILE, evaluator.about())
         evaluations = Evaluations(space, OneProcess(evaluator), log=log)
@@ -184,6 +181,16 @@ class Job:
                 "evaluation": evaluation.to_json(),
                 "history": search.history,
             }
+        )
+
+    def _search_config(self) -> SearchConfig:
+        sizes = self.sizes
+        return SearchConfig(
+            sizes.parents,
+            sizes.mutations,
+            sizes.crossovers,
+            sizes.generations,
+            sizes.mutation_probability,
         )
 
     def _evaluator(self, model: Classifier) -> Evaluator:

@@ -63,6 +63,11 @@ class SearchConfig:
         """Genes in a generation."""
         return self.parents + self.mutations + self.crossovers
 
+    @property
+    def evaluations(self) -> int:
+        """Genes that are evaluated at most: parents are known."""
+        return self.population + (self.generations - 1) * (self.mutations + self.crossovers)
+
 
 class EvolutionarySearch:
     """The search itself, one `step` per generation.
