@@ -20,12 +20,12 @@ from qml.nas.evaluation import Evaluator, Inherited
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.pools import OneProcess
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import find_space
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
 from qml.noise_aware.devices import on_device
+from qml.pools import OneProcess
 from qml.training.loop import TrainConfig, epoch_generator, fit
 from qsim import Circuit
 

@@ -140,7 +140,7 @@ class QuantumLayer(nn.Module):
         return expval(run, self.observables, self.weights, **data, **self.options)
 
     def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
-        """The same layer with another circuit and its weights [circuit.num_weights]; shares nothing."""
+        """The same layer with another circuit and its weights [num_weights]; shares nothing."""
         other = view(self)
         other._modules = deepcopy(self._modules)
         other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
