@@ -18,6 +18,7 @@ from torch import Tensor
 
 from compile import Compiled, Device, NoisyCircuit, noisy, run
 from qml.nas.objectives import Objective
+from qml.nn.layers import named
 from qml.onchip.cost import RESET_SECONDS
 from qsim.errors import UsageError
 
@@ -190,6 +191,11 @@ ESTIMATORS: dict[str, Estimator] = {
     "shots": Shots(),
 }
 """Estimators by name."""
+
+
+def find_estimator(name: str) -> Estimator:
+    """The estimator of that name. Raises UsageError with the nearest names, if there is none."""
+    return named(ESTIMATORS, name, "estimator")
 
 
 def surviving_signals(compiled: Compiled, device: Device) -> list[float]:
