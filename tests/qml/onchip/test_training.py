@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from qml.data.tasks import Split
+from qml.nn.model import Classifier
 from qml.onchip.cost import JOB_SECONDS, circuit_seconds, estimate_cost
 from qml.onchip.executor import OnChip
 from qml.onchip.pruning import GradientPruning
@@ -95,7 +96,7 @@ def small_training(path):
     model = Classifier(circuit, 2, weights=torch.tensor([0.1, 0.2]))
     split = Split(torch.linspace(0, 3, 12)[:, None], torch.arange(12) // 6)
     chip = OnChip(circuit, Device.from_name("quito"), shots=20)
-    config = OnChipConfig(steps=25, batch_size=4)
+    config = OnChipConfig(steps=12, batch_size=4)
     state = train_on_chip(model, chip, split, config, seed=0, checkpoint=path)
     return state, chip
 
@@ -144,6 +145,9 @@ def test_a_checkpoint_of_other_settings(classifier, split, quito, tmp_path):
     trained(classifier, split, quito, checkpoint=path)
     with pytest.raises(UsageError, match=r"training with lr 0\.1, not 0\.2"):
         trained(classifier, split, quito, OnChipConfig(6, 4, 0.2), checkpoint=path)
+    wider = Classifier(classifier.circuit, 2, readout=nn.Linear(2, 2))
+    with pytest.raises(UsageError, match=r"the model has readout.* the saved state nothing"):
+        trained(wider, split, quito, checkpoint=path)
     path.write_bytes(b"nonsense")
     with pytest.raises(UsageError, match="damaged"):
         trained(classifier, split, quito, checkpoint=path)
