@@ -35,11 +35,11 @@ from qml.nas.evaluation import Evaluator, Inherited
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.pools import LocalPool
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
+from qml.pools import LocalPool
 from qml.training.loop import TrainConfig, fit
 from qsim import expval
 

@@ -20,12 +20,12 @@ from qml.nas.evaluation import Evaluator, Inherited
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.pools import OneProcess
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import find_space
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
 from qml.noise_aware.devices import on_device
+from qml.pools import OneProcess
 from qml.training.loop import TrainConfig, epoch_generator, fit
 from qsim import Circuit
 
@@ -53,8 +53,8 @@ class Sizes:
         injection: factor of QuantumNAT's injected errors.
         levels: of QuantumNAT's quantization.
         shots: for each test sample.
-        test_samples: at most so many.
-        trajectories: for each sample in training and in the test, where noise is not exact.
+        test_samples: at most so many, where noise is exact and where every shot is a trajectory.
+        trajectories: for each sample in training, where noise is not exact.
     """
 
     space: str = "u3cu3"
@@ -71,8 +71,8 @@ class Sizes:
     injection: float = 0.1
     levels: int = 5
     shots: int = 8192
-    test_samples: int = 1000
-    trajectories: tuple[int, int] = (2, 256)
+    test_samples: tuple[int, int] = (1000, 200)
+    trajectories: int = 2
 
 
 @dataclass(frozen=True)
@@ -167,5 +167,5 @@ class Cell:
     def under_noise(self, model: Classifier, **options: Any) -> nn.Module:
         """The model on the searched qubits of the device, sharing its parameters, for training."""
         if not self.exact:
-            options |= {"method": "trajectories", "trajectories": self.sizes.trajectories[0]}
+            options |= {"method": "trajectories", "trajectories": self.sizes.trajectories}
         return on_device(model, self.device, layout=self.gene.layout, seed=self.seed, **options)

@@ -16,7 +16,7 @@ from qml.bench.cells import Cell, Trained
 from qml.nas.estimators import Candidate, Estimate
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.search import random_search
-from qml.nn.model import Classifier, Votes
+from qml.nn.model import Votes
 from qml.noise_aware.injection import NoiseInjection
 from qml.noise_aware.normalization import Normalization
 from qml.noise_aware.quantization import Quantization, quantization_loss

@@ -2,7 +2,7 @@
 
 Layout of the folder, whose files are written in one step::
 
-    run.json                            as in every run folder (`qml.runs`); the config has the sizes
+    run.json   as in every run folder (`qml.runs`); the config has the sizes
     supercircuits/<task>-<seed>.safetensors   tensor "weights"
     cells/<task>-<device>-<seed>.json   facts of the rows that have finished, by their names
     table.md, table.json                the table

@@ -13,11 +13,11 @@ from qml.nas.evaluation import Evaluation, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Energy
-from qml.nas.pools import OneProcess
 from qml.nas.search import EvolutionarySearch, SearchConfig, human_designs, random_search
 from qml.nas.spaces import U3CU3, find_space
 from qml.nas.supercircuit import Shrinking, SubConfig, SuperCircuit
 from qml.nn.model import QuantumLayer
+from qml.pools import OneProcess
 from qml.training.loop import TrainConfig, fit
 from qsim import PauliSum
 from qsim.errors import UsageError
