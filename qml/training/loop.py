@@ -128,12 +128,12 @@ def fit(
             try:
                 state = loop.epoch(state)
             except _Diverged as diverged:
-                _load(model, state.part("model"))
+                load_model(model, state.part("model"))
                 raise _stopped(diverged, state.epoch, stage, callbacks) from None
             for callback in callbacks:
                 callback(state)
     if config.patience is not None and state.epoch:
-        _load(model, state.part("best"))
+        load_model(model, state.part("best"))
     return state
 
 
@@ -253,7 +253,7 @@ class _Loop:
 
     def resume(self, state: TrainState) -> None:
         """Put a state into the model and a new optimizer."""
-        _load(self.model, state.part("model"))
+        load_model(self.model, state.part("model"))
         # The fused kernel takes one call a step; a step on so few weights is all overhead.
         self.optimizer = torch.optim.Adam(
             self.model.parameters(),
@@ -381,7 +381,7 @@ def _prefixed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}/{key}": tensor.detach().clone() for key, tensor in tensors.items()}
 
 
-def _load(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Put saved tensors into the model. Raises UsageError if they are those of another one."""
     sizes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     for name, tensor in model.state_dict().items():
