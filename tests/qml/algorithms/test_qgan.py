@@ -66,4 +66,4 @@ def test_data_that_are_no_distribution():
 
 def test_a_generator_with_inputs():
     with pytest.raises(UsageError, match="no inputs"):
-        QGAN(BornMachine(Circuit(1).ry(Input(0), 0)))
+        BornMachine(Circuit(1).ry(Input(0), 0))
