@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,25 +23,26 @@ class BornMachine(nn.Module):
     Args:
         circuit: without inputs.
         weights: float [num_weights]; unless given, drawn as those of a QuantumLayer.
+        options: how the circuit is run, such as noise: those of `qsim.probabilities`.
     """
 
-    def __init__(self, circuit: Circuit, weights: Tensor | None = None) -> None:
+    def __init__(self, circuit: Circuit, weights: Tensor | None = None, **options: Any) -> None:
         """Raises UsageError for a circuit with inputs, or weights of another shape."""
         super().__init__()
         if circuit.num_inputs:
             raise UsageError(
                 f"a Born machine has no inputs, but the circuit has {circuit.num_inputs}: bind them"
             )
-        self.circuit = circuit
+        self.circuit, self.options = circuit, options
         self.weights = QuantumLayer(circuit, weights=weights).weights
 
     def forward(self) -> Tensor:
         """Probabilities, real [2**n]; exact and differentiable."""
-        return probabilities(self.circuit, self.weights)
+        return probabilities(self.circuit, self.weights, **self.options)
 
     def sample(self, shots: int, generator: torch.Generator | None = None) -> Tensor:
         """Basis states, int64 [shots]."""
-        return samples(self.circuit, shots, self.weights, generator=generator)
+        return samples(self.circuit, shots, self.weights, generator=generator, **self.options)
 
 
 def histogram(states: Tensor, num_qubits: int) -> Tensor:
