@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qml.commands import bench
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
@@ -28,6 +29,8 @@ app = typer.Typer(
     help="Train, search, prune and compile quantum classifiers, and run them on IBM devices.",
     add_completion=False,
 )
+
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: list[str] | None = None) -> int:

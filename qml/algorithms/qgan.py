@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from qml.algorithms.minimize import Optimizer
 from qml.nn.layers import times
-from qml.nn.model import QuantumLayer
+from qml.nn.model import QuantumLayer, Runnable
 from qsim import Circuit, probabilities, samples
 from qsim.errors import UsageError
 
@@ -23,9 +23,18 @@ class BornMachine(QuantumLayer):
         options: of `qml.nn.model.QuantumLayer`.
     """
 
-    def forward(self, x: Tensor | None = None, circuit: Circuit | None = None) -> Tensor:
-        """Probabilities, real [2**n]; exact and differentiable."""
+    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
+        """Probabilities, real [2**n]; exact and differentiable.
+
+        Raises:
+            UsageError: if it is `on` an executor, which gives expectation values alone.
+        """
         run = self.circuit if circuit is None else circuit
+        if self.executor is not None or not isinstance(run, Circuit):
+            raise UsageError(
+                "a Born machine takes probabilities, which executors do not give: run it with "
+                "noise=... as an option"
+            )
         return probabilities(run, self.weights, x, **self.options)
 
     def sample(self, shots: int, generator: torch.Generator | None = None) -> Tensor:
@@ -55,7 +64,7 @@ class QGAN(nn.Module):
 
     Example:
         gan = QGAN(BornMachine(efficient_su2(Circuit(3).h(range(3)))))
-        history = gan.train_on(histogram(data, 3), steps=500)
+        history = gan.train_on(histogram(data, 3), steps=800)
     """
 
     bits: Tensor
@@ -84,10 +93,10 @@ class QGAN(nn.Module):
     def train_on(
         self,
         data: Tensor,
-        steps: int = 500,
+        steps: int = 800,
         *,
         optimizers: tuple[Optimizer, Optimizer] = (
-            partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.99)),
+            partial(torch.optim.Adam, lr=0.005, betas=(0.5, 0.99)),
             partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.99)),
         ),
     ) -> list[float]:
@@ -96,7 +105,7 @@ class QGAN(nn.Module):
         Args:
             data: probabilities of the basis states, such as a `histogram`: real [2**n].
             steps: of each.
-            optimizers: of generator and critic.
+            optimizers: of generator and critic, which learns faster so that its advice is sound.
 
         Returns:
             The relative entropy of the generator to the data before every step, and at the end.

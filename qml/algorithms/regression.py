@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qml.nn.model import QuantumLayer
+from qml.nn.model import QuantumLayer, Runnable
 from qsim import Circuit
 
 
@@ -35,6 +35,6 @@ class Regressor(QuantumLayer):
         self.scale = nn.Parameter(torch.ones(targets))
         self.shift = nn.Parameter(torch.zeros(targets))
 
-    def forward(self, x: Tensor | None = None, circuit: Circuit | None = None) -> Tensor:
+    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
         """x [batch, num_inputs] in radians -> [batch, targets]."""
         return super().forward(x, circuit) * self.scale + self.shift

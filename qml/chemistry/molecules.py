@@ -275,7 +275,7 @@ def _from_json(value: dict[str, Any]) -> Molecule:
         one_body=one_body,
         two_body=pairs[place][:, :, place],
         source=str(value["source"]),
-        active_space=dict(value["active"]),
+        active_space={key: value["active"][key] for key in ("electrons", "orbitals")},
         energies=dict(value["energies"]),
     )
 

@@ -35,11 +35,11 @@ from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.pools import OneProcess
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
+from qml.pools import OneProcess
 from qml.progress import Reporter
 from qml.runs import CIRCUITS, EVALUATIONS_FILE, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.training.loop import epoch_generator

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from compile import Compiled, Device, compile
 from qml.data.tasks import Split
@@ -17,8 +18,8 @@ from qml.nas.estimators import Candidate, Estimator
 from qml.nas.genes import Gene
 from qml.nas.objectives import Objective
 from qml.nas.supercircuit import SubConfig, SuperCircuit
-from qml.nn.model import Classifier
-from qml.training.loop import TrainConfig, fit
+from qml.nn.model import QuantumLayer
+from qml.training.loop import Loss, TrainConfig, fit
 from qsim import Circuit, expval
 from qsim.errors import UsageError
 
@@ -93,45 +94,48 @@ class Inherited:
 
 
 class Tuned:
-    """Classifiers with inherited weights, trained further.
+    """Sub-circuits with inherited weights, trained further.
 
     Weights as they are favour the large sub-circuits, which share most of them.
 
     Args:
         circuits: what is trained further.
-        model: tells the number of classes.
-        train, valid, config, seed: as for `qml.training.loop.fit`.
+        model: what the SuperCircuit was trained as, a Classifier, say.
+        train, valid, config, seed, loss: as for `qml.training.loop.fit`.
     """
 
     def __init__(
         self,
         circuits: Inherited,
-        model: Classifier,
+        model: QuantumLayer,
         train: Split,
         valid: Split,
         config: TrainConfig,
         seed: int,
+        loss: Loss = cross_entropy,
     ) -> None:
         self.supercircuit = circuits.supercircuit
         self._circuits = circuits
-        self._num_classes = model.num_classes
+        self._model = model
         self._fit = (train, valid, config)
         self._seed = seed
+        self._loss = loss
         self._tuned: dict[SubConfig, Tensor] = {}
 
     def __call__(self, config: SubConfig) -> tuple[Circuit, Tensor]:
         config = self.supercircuit.canonical(config)
         circuit, weights = self._circuits(config)
         if config not in self._tuned:
-            model = Classifier(circuit, self._num_classes, weights=weights)
-            fit(model, *self._fit, seed=self._seed, stage="tuning")
+            model = self._model.replaced(circuit, weights)
+            fit(model, *self._fit, seed=self._seed, stage="tuning", loss=self._loss)
             self._tuned[config] = model.weights.detach()
         return circuit, self._tuned[config]
 
     def __repr__(self) -> str:
         train, valid, config = self._fit
         data = digest(train.x, train.y, valid.x, valid.y)
-        return f"Tuned({self._circuits!r}, {data}, {config}, seed={self._seed})"
+        loss = getattr(self._loss, "__name__", repr(self._loss))
+        return f"Tuned({self._circuits!r}, {data}, {config}, seed={self._seed}, {loss})"
 
 
 class Evaluator:

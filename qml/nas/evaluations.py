@@ -11,7 +11,7 @@ from typing import Any
 
 from qml.nas.evaluation import Evaluation
 from qml.nas.genes import Gene, GeneSpace
-from qml.nas.pools import Pool
+from qml.pools import Pool
 from qsim.errors import UsageError
 from qsim.files import damaged, read_text, unwritable, write_atomically
 
@@ -115,7 +115,7 @@ class Evaluations:
     def __init__(
         self,
         space: GeneSpace,
-        pool: Pool,
+        pool: Pool[Gene, Evaluation],
         *,
         log: EvaluationLog | None = None,
         progress: Callable[[int], object] | None = None,

@@ -68,9 +68,8 @@ class Classification:
 
     def __repr__(self) -> str:
         readout = self.model.readout
-        tensors = (*readout.parameters(), *readout.buffers())
-        data = digest(repr(readout), *tensors, self.split.x, self.split.y)
-        return f"Classification({len(self.split)} samples, {data})"
+        data = digest(*readout.parameters(), *readout.buffers(), self.split.x, self.split.y)
+        return f"Classification({len(self.split)} samples, {readout}, {data})"
 
 
 @dataclass(frozen=True, eq=False)

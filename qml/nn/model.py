@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -139,6 +139,13 @@ class QuantumLayer(nn.Module):
             data = {"initial_state": amplitudes(x, run.num_qubits)}
         return expval(run, self.observables, self.weights, **data, **self.options)
 
+    def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
+        """The same layer with another circuit and its weights [num_weights]; shares nothing."""
+        other = view(self)
+        other._modules = deepcopy(self._modules)
+        other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
+        return other
+
     def extra_repr(self) -> str:
         circuit = self.circuit
         return f"{circuit.num_qubits} qubits, {len(circuit)} gates, {circuit.num_weights} weights"
@@ -219,6 +226,22 @@ def view(module: AnyModule) -> AnyModule:
     }
     other._parameters = dict(module._parameters)
     other._buffers = dict(module._buffers)
+    return other
+
+
+def duplicate(module: AnyModule) -> AnyModule:
+    """A module with parameters of its own, equal to those of the given one.
+
+    Unlike `copy.deepcopy` it also takes modules that hold results which want a gradient.
+    """
+    other = view(module)
+    for part in other.modules():
+        part._parameters = {
+            name: None if old is None else nn.Parameter(old.detach().clone(), old.requires_grad)
+            for name, old in part._parameters.items()
+        }
+        for name, buffer in part._buffers.items():
+            part._buffers[name] = None if buffer is None else buffer.detach().clone()
     return other
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from compile import Device, NoisyCircuit, compile, noisy
-from qml.nn.model import Executor, QuantumLayer, view
-
-Rewire = Callable[[QuantumLayer], QuantumLayer]
+from qml.nn.model import AnyModule, Executor, QuantumLayer, view
 
 
 def on_device(
-    model: nn.Module,
+    model: AnyModule,
     device: Device,
     *,
     layout: Sequence[int] | None = None,
@@ -23,7 +21,7 @@ def on_device(
     idle: bool = False,
     executor: Callable[[NoisyCircuit], Executor] | None = None,
     **options: Any,
-) -> nn.Module:
+) -> AnyModule:
     """The model with every quantum layer compiled for a device and run under its exact noise.
 
     Parameters are shared: `fit(on_device(model, device), ...)` is exact noise-aware training of the
@@ -46,14 +44,14 @@ def on_device(
         found = noisy(circuit, device, idle=idle)
         return layer.on(found if executor is None else executor(found), **options)
 
-    return rewired(model, compiled)
+    return cast(AnyModule, _rewired(model, compiled))
 
 
-def rewired(model: nn.Module, change: Rewire) -> nn.Module:
-    """A model that shares its parameters, with every quantum layer replaced."""
+def _rewired(model: nn.Module, change: Callable[[QuantumLayer], QuantumLayer]) -> nn.Module:
+    """The model with every quantum layer replaced; all else shares its parameters."""
     if isinstance(model, QuantumLayer):
         return change(model)
     other = view(model)
     for name, child in model.named_children():
-        other._modules[name] = rewired(child, change)
+        setattr(other, name, _rewired(child, change))
     return other

@@ -30,8 +30,8 @@ class NoiseInjection(nn.Module):
 
     Args:
         noisy: the compiled circuit and its device's noise, with open weights.
-        factor: what the probabilities of gate errors are multiplied by, T in the paper, where 0.1
-            to 1.5 served; 0 injects readout errors alone.
+        factor: what the probabilities of gate errors are multiplied by, T in the paper: smaller
+            ones disturb training less. 0 injects readout errors alone.
         readout: whether readout errors are injected.
         trajectories: draws for each sample, of which the mean is taken.
     """
@@ -39,7 +39,7 @@ class NoiseInjection(nn.Module):
     def __init__(
         self,
         noisy: NoisyCircuit,
-        factor: float = 0.5,
+        factor: float = 0.1,
         *,
         readout: bool = True,
         trajectories: int = 1,
@@ -61,7 +61,7 @@ class NoiseInjection(nn.Module):
         if not self.training:
             return self.noisy.expval(observables, weights, inputs, **options)
         how = {"method": "trajectories", "trajectories": self.trajectories}
-        return self.injected.expval(observables, weights, inputs, **how, **options)
+        return self.injected.expval(observables, weights, inputs, **(options | how))
 
 
 def pauli_noise(noise: NoiseModel, factor: float = 1.0, *, readout: bool = True) -> NoiseModel:

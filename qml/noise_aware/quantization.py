@@ -26,10 +26,6 @@ class Quantization(nn.Module):
     Args:
         levels: number of levels, in the paper 3 to 6.
         bound: the outermost levels are -bound and bound; normalized values hardly pass 2.
-
-    Attributes:
-        loss: mean squared distance of the values that were given last to their levels, a scalar
-            that is part of their graph; None before any.
     """
 
     def __init__(self, levels: int = 5, bound: float = 2.0) -> None:
@@ -43,7 +39,7 @@ class Quantization(nn.Module):
             )
         self.levels = count
         self.bound = float(bound)
-        self.loss: Tensor | None = None
+        self._last: list[Tensor] = []  # one list for all views of the module
 
     def forward(self, values: Tensor) -> Tensor:
         """Real [...] -> the same shape."""
@@ -51,8 +47,19 @@ class Quantization(nn.Module):
         detached = values.detach()
         clipped = detached.clamp(-self.bound, self.bound)
         rounded = ((clipped + self.bound) / step).round() * step - self.bound
-        self.loss = (values - rounded).square().mean()
+        self._last[:] = [(values - rounded).square().mean()]
         return values + (rounded - detached)
+
+    @property
+    def loss(self) -> Tensor:
+        """Mean squared distance to their levels of the values given last, here or in a view.
+
+        Raises:
+            UsageError: before any values.
+        """
+        if not self._last:
+            raise UsageError("nothing was quantized yet: run the model before its loss")
+        return self._last[0]
 
     def extra_repr(self) -> str:
         return f"{self.levels} levels from {-self.bound:g} to {self.bound:g}"
@@ -65,19 +72,18 @@ def quantization_loss(model: nn.Module, weight: float = 0.1, loss: Loss = cross_
     samples and qubits.
 
     Args:
-        model: what is trained, with one `Quantization` or more.
+        model: what is trained, with one `Quantization` or more; run as it is or on a device.
         weight: of the distance.
         loss: of the outputs.
 
     Raises:
-        UsageError: if nothing in the model quantizes.
+        UsageError: if nothing in the model quantizes; from the loss, if the model was not run.
     """
     layers = [module for module in model.modules() if isinstance(module, Quantization)]
     if not layers:
         raise UsageError("the model has no Quantization, so it has no quantization loss")
 
     def total(outputs: Tensor, targets: Tensor) -> Tensor:
-        distances = [layer.loss for layer in layers if layer.loss is not None]
-        return loss(outputs, targets) + weight * torch.stack(distances).sum()
+        return loss(outputs, targets) + weight * torch.stack([q.loss for q in layers]).sum()
 
     return total

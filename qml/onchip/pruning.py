@@ -30,7 +30,8 @@ class Situation(NamedTuple):
     Attributes:
         sizes: accumulated |gradient|, float64 [weights].
         angles: the weights in radians, float64 [weights].
-        kept: how many are to be kept, or for whole groups which fraction.
+        kept: how many weights are to be measured.
+        fraction: of all that these are.
         turn: number of the pruning step since training began.
         layers, qubits: group of each weight, int [weights].
         rng: for what is drawn.

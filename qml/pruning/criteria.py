@@ -80,8 +80,7 @@ class SuccessGain:
     Args:
         objective: the loss; its model's circuit is compiled.
         device: what to compile for.
-        layout: physical qubit of every logical qubit; by default where Qiskit places the circuit
-            with the first weights that it is asked about.
+        layout: physical qubit of every logical qubit; by default where Qiskit places the circuit.
         seed: of the transpiler.
     """
 
@@ -95,8 +94,10 @@ class SuccessGain:
     ) -> None:
         self.objective = objective
         self.device = device
-        self.layout = layout
         self.seed = seed
+        if layout is None:  # of the open circuit: not to depend on when training was resumed
+            layout = compile(objective.model.circuit, device, seed=seed).initial_layout
+        self.layout = layout
 
     def __call__(self, weights: Tensor, moved: Tensor) -> Tensor:
         before = self._log_success(weights)
@@ -107,6 +108,4 @@ class SuccessGain:
     def _log_success(self, weights: Tensor) -> float:
         circuit = self.objective.model.circuit.bind(weights=weights)
         compiled = compile(circuit, self.device, layout=self.layout, seed=self.seed)
-        if self.layout is None:
-            self.layout = compiled.initial_layout
         return log(max(compiled.gate_esp, _TINY))

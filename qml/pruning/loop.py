@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
@@ -80,7 +79,8 @@ def prune(
                           PruneConfig(0.5, unit="gate"), seed=0, criterion=criterion)
 
     Returns:
-        (pruned, state): a model of the simplified circuit, and the state of the fine-tuning.
+        (pruned, state): a model of the simplified circuit, which the simulator runs, and the state
+        of the fine-tuning.
 
     Raises:
         UsageError: for a circuit in which weights are more than the angle of one gate.
@@ -91,12 +91,4 @@ def prune(
         seed=seed, stage=stage, state=state, callbacks=callbacks, pruner=pruner, loss=loss,
     )  # fmt: skip
     circuit, weights = simplify(model.circuit, model.weights, state.tensors["frozen"])
-    return with_circuit(model, circuit, weights), state
-
-
-def with_circuit(model: Model, circuit: Circuit, weights: Tensor) -> Model:
-    """A model that is the same but for its circuit and its weights."""
-    twin = deepcopy(model)
-    twin.circuit = circuit
-    twin.weights = nn.Parameter(weights.detach().clone())
-    return twin
+    return model.replaced(circuit, weights), state

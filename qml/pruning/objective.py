@@ -21,7 +21,7 @@ class Objective:
     """What pruning and quantization ask how much an angle matters.
 
     Attributes:
-        model: whose weights these are.
+        model: whose weights these are; `model.on(noisy)` for the loss under noise.
         data: the samples; for an energy one, whose x is [1, 0].
         loss: of the model's outputs and the targets, as for `fit`; for an energy `lambda outputs,
             _: outputs.mean()`.
@@ -33,7 +33,12 @@ class Objective:
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The loss at weights [W], or [samples, W] with some for each sample: a scalar."""
-        outputs = functional_call(self.model, {"weights": weights}, (self.data.x,))
+        training = self.model.training
+        self.model.eval()  # asking changes no statistics and draws nothing
+        try:
+            outputs = functional_call(self.model, {"weights": weights}, (self.data.x,))
+        finally:
+            self.model.train(training)
         return self.loss(outputs, self.data.y)
 
     def gradient(self, weights: Tensor) -> Tensor:
@@ -44,7 +49,10 @@ class Objective:
         return gradient
 
     def fisher(self, weights: Tensor) -> Tensor:
-        """Diagonal of the empirical Fisher information: mean squared gradients by sample [W]."""
+        """Diagonal of the empirical Fisher information: mean squared gradients by sample [W].
+
+        The loss has to be a mean over the samples.
+        """
         samples = len(self.data)
         by_sample = samples * self.gradient(weights.detach().expand(samples, -1))
         return by_sample.square().mean(0)
@@ -56,7 +64,7 @@ class Objective:
         They cost two evaluations each, for any loss and engine; with steps of 0.1 rad the error is
         a few hundredths, in single precision too.
         """
-        shifts = _STEP * torch.eye(len(weights), dtype=weights.dtype)
+        shifts = _STEP * torch.eye(len(weights), dtype=weights.dtype, device=weights.device)
         middle = self(weights)
         bent = [self(weights + shift) + self(weights - shift) - 2 * middle for shift in shifts]
         return torch.stack(bent) / _STEP**2 if bent else weights.clone()

@@ -35,12 +35,17 @@ class GradualRounding:
         epochs: int,
         criterion: Criterion = magnitude,
     ) -> None:
-        """Raises UsageError for blocks of a circuit that does not repeat its layers."""
+        """Raises UsageError for a circuit without such units."""
         self.grid = grid
         self.config = config
         self.epochs = epochs
         self.criterion = criterion
         self.units = units(circuit, config.unit, grid)
+        if config.target > 0 and not self.units:
+            raise UsageError(
+                f"there is no {config.unit} to round: every angle of a unit is a weight, and some "
+                "have a place on the grid"
+            )
 
     def __call__(self, epoch: int, weights: Tensor, frozen: Tensor) -> Tensor:
         """Set further weights [W] in place -> mask of all that are held, bool [W].

@@ -41,7 +41,7 @@ def pulses(matrix: np.ndarray) -> int:
         return 0 if abs(kept - 1) < _TO else 1 if min(kept, abs(kept - 0.5)) < _TO else 2
     if len(matrix) == 4:
         return _cx_count(matrix)
-    raise UsageError("pulses are known of gates on one or two qubits: decompose the circuit first")
+    raise UsageError("pulses are known of gates on one or two qubits: write others by these")
 
 
 def _cx_count(matrix: np.ndarray) -> int:

@@ -17,6 +17,7 @@ from qsim.errors import UsageError
 from qsim.parameters import whole
 
 MAX_BITS = 16
+_WIDEST = 4  # qubits, whose matrix is compared with 4**4 Pauli strings
 _PURPOSE = "quantization"
 
 
@@ -90,8 +91,13 @@ def clifford_step(gate: Gate) -> float:
     """The smallest of pi/2, pi and 2 pi whose multiples make the gate Clifford, in any combination.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is none, or the gate is on more than 4 qubits.
     """
+    if gate.num_qubits > _WIDEST:
+        raise UsageError(
+            f"{gate.name} acts on {gate.num_qubits} qubits, but Clifford angles are found of gates "
+            f"on {_WIDEST} at most: write it by simpler gates"
+        )
     for step in (pi / 2, pi, 2 * pi):
         choices = [_multiples(gate, k, step) for k in range(gate.num_params)]
         if max(map(len, choices)) > 1 and all(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from qml.nn.model import QuantumLayer
+from qml.nn.model import QuantumLayer, duplicate
 from qml.pruning.angles import Grid, check_finite
-from qml.pruning.loop import Model, with_circuit
+from qml.pruning.loop import Model
 from qsim.errors import UsageError
 
 
@@ -24,7 +24,9 @@ def quantize(model: Model, grid: Grid) -> Model:
         UsageError: for the grid of another circuit, or weights that are no numbers.
     """
     _check(model, grid)
-    return with_circuit(model, model.circuit, grid.nearest(model.weights))
+    rounded = duplicate(model)
+    rounded.weights = nn.Parameter(grid.nearest(model.weights.detach()))
+    return rounded
 
 
 @contextmanager

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-
 from compile import Device, compile, noisy
 from qml.data.tasks import Split
 from qml.nn.model import Classifier
@@ -93,18 +90,17 @@ def compiled_savings(
         circuit = model.circuit.bind(weights=model.weights.detach())
         compiled = compile(circuit, device, layout=layout, seed=seed)
         layout = compiled.initial_layout if layout is None else layout
-        with torch.no_grad():
-            readings = noisy(compiled, device).expval(model.observables, None, split.x)
+        bound = model.replaced(circuit, model.weights[:0])
         rows[title] = Saving(
             model.circuit.num_weights,
             compiled.one_qubit_gates,
             compiled.two_qubit_gates,
             compiled.esp,
-            _accuracy(predict(model, split.x), split.y),
-            _accuracy(model.logits(readings), split.y),
+            _accuracy(bound, split),
+            _accuracy(bound.on(noisy(compiled, device)), split),
         )
     return Savings(rows)
 
 
-def _accuracy(logits: Tensor, labels: Tensor) -> float:
-    return (logits.argmax(1) == labels).float().mean().item()
+def _accuracy(model: Classifier, split: Split) -> float:
+    return (predict(model, split.x).argmax(1) == split.y).float().mean().item()

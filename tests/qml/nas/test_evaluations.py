@@ -8,9 +8,9 @@ import pytest
 from qml.nas.evaluation import Evaluation
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
-from qml.nas.pools import OneProcess
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.pools import OneProcess
 from qsim.errors import UsageError
 
 ABOUT = {"device": "toy", "seed": 3}

@@ -12,10 +12,10 @@ from qml.nas.evaluation import Evaluation
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.pareto import OBJECTIVES, ParetoRank, pareto_front
-from qml.nas.pools import OneProcess
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
+from qml.pools import OneProcess
 from qsim.errors import UsageError
 
 pytest.importorskip("pymoo")

@@ -4,14 +4,22 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from qml.nas.evaluation import Evaluation
+from compile import Device
+from qml.data.tasks import Split
+from qml.nas.estimators import ExactNoise
+from qml.nas.evaluation import Evaluation, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
-from qml.nas.pools import OneProcess
+from qml.nas.objectives import Energy
 from qml.nas.search import EvolutionarySearch, SearchConfig, human_designs, random_search
-from qml.nas.spaces import U3CU3
-from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.nas.spaces import U3CU3, find_space
+from qml.nas.supercircuit import Shrinking, SubConfig, SuperCircuit
+from qml.nn.model import QuantumLayer
+from qml.pools import OneProcess
+from qml.training.loop import TrainConfig, fit
+from qsim import PauliSum
 from qsim.errors import UsageError
 
 SUPER = SuperCircuit(replace(U3CU3, blocks=3), 4)
@@ -128,3 +136,28 @@ def test_the_sizes_of_the_paper() -> None:
 def test_sizes_that_do_not_fit(wrong) -> None:
     with pytest.raises(UsageError, match="a search takes one parent or more"):
         SearchConfig(**wrong)
+
+
+@pytest.mark.parametrize("keep", ["front", "any"])
+def test_energies_are_searched_like_classes(keep) -> None:
+    # Transverse-field Ising chain of two qubits, -ZZ - XI - IX: the lowest energy is -sqrt(5).
+    hamiltonian = PauliSum(["ZZ", "XI", "IX"], [-1.0, -1.0, -1.0])
+    ansatz = SuperCircuit(replace(find_space("rxyz"), blocks=2, keep=keep), 2)
+    quito = Device.from_name("quito")
+    model = QuantumLayer(ansatz.full(), [hamiltonian], generator=torch.Generator().manual_seed(0))
+    steps = Split(torch.zeros(60, 0), torch.zeros(60))  # no inputs, no targets
+    schedule = {"config": TrainConfig(1, 0.1, 1), "seed": 0, "loss": mean_energy}
+    sampler = ansatz.sampler(shrinking=Shrinking(60, stages=5))
+    fit(model, steps, steps, sampler=sampler, **schedule)
+    circuits = Tuned(Inherited(ansatz, model.weights), model, steps, steps, **schedule)
+    evaluate = Evaluator(circuits, Energy(hamiltonian), quito, ExactNoise())
+    space = GeneSpace(ansatz, quito)
+    evaluations = Evaluations(space, OneProcess(evaluate))
+    sizes = SearchConfig(parents=2, mutations=4, crossovers=2, generations=3)
+    _, found = EvolutionarySearch(space, evaluations, sizes, seed=0).run()
+    assert found.loss == pytest.approx(-(5**0.5), abs=0.05)
+    assert found.loss < found.score < -1.9
+
+
+def mean_energy(outputs: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return outputs.mean()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from qml.algorithms.qgan import BornMachine
 from qml.nn.ansatz import real_amplitudes
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
@@ -241,6 +242,12 @@ def test_an_executor_of_another_size():
 def test_an_executor_for_amplitudes():
     with pytest.raises(UsageError, match=r"device, which starts from \|0\.\.\.0>"):
         QuantumLayer(Circuit(2), amplitudes=True).on(Doubled(Circuit(2)))
+
+
+def test_an_executor_for_probabilities():
+    machine = BornMachine(Circuit(1).ry(Weight(0), 0))
+    with pytest.raises(UsageError, match="takes probabilities, which executors do not give"):
+        machine.on(Doubled(machine.circuit))()
 
 
 def test_a_readout_of_its_own():

@@ -10,8 +10,10 @@ from compile import compile, noisy, run
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
 from qml.noise_aware.devices import on_device
+from qml.noise_aware.normalization import Normalization
+from qml.noise_aware.quantization import Quantization, quantization_loss
 from qml.training.loop import TrainConfig, evaluate, fit, predict
-from qsim import UsageError
+from qsim import Circuit, UsageError, Weight
 
 SHOTS = 20_000
 
@@ -69,8 +71,28 @@ def test_training_on_the_noise_trains_the_model(classifier, quito):
 
 
 def test_more_qubits_than_the_device_has(quito):
-    from qsim import Circuit, Weight
-
     wide = QuantumLayer(Circuit(6).ry(Weight(0), 0))
     with pytest.raises(UsageError, match="has 6 qubits, but fake_quito has 5"):
         on_device(wide, quito)
+
+
+def test_nodes_in_a_row(classifier, quito):
+    """Several nodes of encoder and ansatz, with normalized values between them."""
+    first, second = (QuantumLayer(classifier.circuit) for _ in range(2))
+    model = nn.Sequential(first, Normalization(3), second, Normalization(3)).double()
+    noisy_model, x = on_device(model, quito), samples(3).double()
+    weights = (first.weights, second.weights)
+
+    def output(*weights):
+        given = dict(zip(("0.weights", "2.weights"), weights, strict=True))
+        return torch.func.functional_call(noisy_model, given, (x,))
+
+    by_hand = noisy_model[0](x)
+    for module in list(noisy_model)[1:]:
+        by_hand = module(by_hand)
+    torch.testing.assert_close(output(*weights), by_hand)
+    assert torch.autograd.gradcheck(output, weights)
+    quantized = nn.Sequential(first, Normalization(3), Quantization(5), second).double()
+    loss = quantization_loss(quantized, 0.1)
+    loss(on_device(quantized, quito)(x), torch.tensor([0, 1, 2])).backward()
+    assert first.weights.grad.abs().max() > 0

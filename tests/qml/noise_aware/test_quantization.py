@@ -88,3 +88,8 @@ def test_levels_that_are_none(levels, bound):
 def test_a_model_that_does_not_quantize(classifier):
     with pytest.raises(UsageError, match="has no Quantization"):
         quantization_loss(classifier)
+
+
+def test_a_model_that_was_not_run():
+    with pytest.raises(UsageError, match="run the model before its loss"):
+        quantization_loss(Quantization(3))(torch.rand(2, 2), torch.tensor([0, 1]))

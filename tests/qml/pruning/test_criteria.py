@@ -7,6 +7,7 @@ from math import cos, log, pi, sin
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from compile import Device, compile
@@ -14,7 +15,9 @@ from qml.data.tasks import Split
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.encoders import rotation_encoder
-from qml.nn.model import Classifier, QuantumLayer
+from qml.nn.model import Classifier, QuantumLayer, Votes
+from qml.noise_aware.devices import on_device
+from qml.noise_aware.normalization import Normalization
 from qml.pruning import (
     Fisher,
     GatePruner,
@@ -29,6 +32,7 @@ from qml.pruning import (
 )
 from qml.pruning.angles import zeros
 from qml.pruning.units import units
+from qml.training.checkpoints import Checkpoint
 from qml.training.loop import TrainConfig, fit
 from qsim import Circuit, PauliString, PauliSum, Weight, expval
 from qsim.errors import UsageError
@@ -199,6 +203,59 @@ def test_an_energy_is_pruned():
     assert pruned.circuit.count_ops() == {"x": 1, "ry": 1}
     value = expval(pruned.circuit, [terms], pruned.weights)
     assert value.item() == pytest.approx(-2, abs=1e-3)
+
+
+def test_pruning_by_success_goes_on_from_a_checkpoint(tmp_path):
+    def run(state=None, callbacks=()):
+        model, split = classifier(2)
+        criterion = SuccessGain(Objective(model, split), QUITO)
+        return prune(
+            model, split, split, TrainConfig(5, 0.05), PruneConfig(0.5, unit="gate"),
+            seed=0, criterion=criterion, state=state, callbacks=callbacks,
+        )[0]  # fmt: skip
+
+    keep = Checkpoint(tmp_path / "pruned.safetensors")
+
+    def stop(state):
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(callbacks=[keep, stop])
+    resumed = run(keep.load())
+    assert resumed.circuit == whole.circuit
+    assert torch.equal(resumed.weights, whole.weights)
+
+
+def test_pruning_under_noise():
+    """Fine-tuned, and asked about, under the noise; the pruned model is run without it."""
+    model, split = classifier(2)
+    model, split = model.float(), Split(split.x.float(), split.y)
+    noisy = on_device(model, QUITO, layout=[0, 1, 2])
+    pruned, _ = prune(
+        noisy, split, split, TrainConfig(2, 0.05), PruneConfig(0.5, unit="gate"),
+        seed=0, criterion=LossIncrease(Objective(noisy, split)),
+    )  # fmt: skip
+    assert pruned.circuit.num_weights < model.circuit.num_weights
+    assert pruned.executor is None
+    torch.testing.assert_close(pruned(split.x), model(split.x), atol=1e-5, rtol=0)
+
+
+def test_asking_a_criterion_changes_no_statistics():
+    circuit = SUPER.dense(SUPER.largest(1))[0]
+    model = Classifier(circuit, 3, readout=nn.Sequential(Normalization(3), Votes(3, 3)))
+    split = Split(torch.rand(20, 3), torch.arange(20) % 3)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    Objective(model, split).fisher(model.weights)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert model.training
+
+
+def test_nothing_of_the_kind_to_prune():
+    circuit = Circuit(2).ry(Weight(0), 0).cx(0, 1)
+    with pytest.raises(UsageError, match="no entangler to round"):
+        GatePruner(circuit, PruneConfig(unit="entangler"), 1)
 
 
 def test_weights_that_are_no_numbers():

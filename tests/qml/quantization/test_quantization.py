@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from qiskit.circuit.library import CXGate
 from qiskit.quantum_info import random_unitary
 from qiskit.synthesis import TwoQubitBasisDecomposer
+from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from compile import Device, compile
@@ -20,6 +21,9 @@ from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
+from qml.noise_aware.devices import on_device
+from qml.noise_aware.normalization import Normalization
+from qml.noise_aware.quantization import Quantization
 from qml.plots import plot_accuracy
 from qml.pruning import GatePruner, GradualRounding, LossIncrease, Objective, PruneConfig
 from qml.quantization import (
@@ -39,6 +43,8 @@ from qml.training.checkpoints import Checkpoint
 from qml.training.loop import TrainConfig, evaluate, fit
 from qsim import GATES, Circuit, PauliString, PauliSum, Weight, expval
 from qsim.errors import UsageError
+from qsim.families import pauli_rotation
+from qsim.gates import controlled
 
 QUITO = Device.from_name("quito")
 SUPER = SuperCircuit(U3CU3, 3, rotation_encoder(Circuit(3), range(3), ("ry",)))
@@ -135,6 +141,13 @@ def test_gates_that_are_clifford_nowhere():
     circuit = Circuit(2).cu2(Weight(0), Weight(1), 0, 1)
     with pytest.raises(UsageError, match="cu2 is not Clifford"):
         clifford_grid(circuit)
+
+
+def test_gates_that_are_too_wide():
+    with pytest.raises(UsageError, match="acts on 6 qubits"):
+        clifford_grid(Circuit(6).append(controlled("rx", 5), range(6), [Weight(0)]))
+    with pytest.raises(UsageError, match="one or two qubits"):
+        pulse_grid(Circuit(3).append(pauli_rotation("XYZ"), range(3), [Weight(0)]))
 
 
 def test_the_pulse_grid_leaves_changes_of_frame_free():
@@ -354,6 +367,28 @@ def test_savings_count_compiled_gates():
     assert set(savings.to_json()["pulses"]) == set(after._fields)
     assert str(savings).count("\n") == 2
     plot_accuracy(savings.accuracies, len(task()))
+
+
+def test_savings_are_those_of_the_device_run_model():
+    """The same as running the compiled circuit with open weights under noise, and without."""
+    model = trained(epochs=3)
+    split = task(200)
+    noisy_model = on_device(model, QUITO, layout=[0, 1, 2])
+    (row,) = compiled_savings({"it": noisy_model}, QUITO, split, layout=[0, 1, 2]).rows.values()
+    assert row.accuracy == evaluate(model, split).accuracy
+    # Open weights take a few pulses more.
+    assert row.noisy_accuracy == pytest.approx(evaluate(noisy_model, split).accuracy, abs=0.03)
+    rough = quantize(noisy_model, uniform_grid(model.circuit, 4))
+    assert rough.executor is noisy_model.executor
+
+
+def test_quantize_leaves_a_trained_readout_alone():
+    readout = nn.Sequential(Normalization(3), Quantization(5), nn.Linear(3, 3))
+    model = Classifier(SUPER.dense(SUPER.largest(1))[0], 3, readout=readout)
+    model(task().x).sum().backward()  # the quantization now holds a loss with its graph
+    rounded = quantize(model, uniform_grid(model.circuit, 4))
+    fit(rounded, task(), task(), TrainConfig(1), seed=0)
+    assert not torch.equal(rounded.readout[2].weight, model.readout[2].weight)
 
 
 def test_savings_are_of_classifiers():

@@ -15,10 +15,10 @@ from qml.nas.evaluation import Evaluation, Evaluator, Inherited
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Energy
-from qml.nas.pools import LocalPool, OneProcess, RayPool
 from qml.nas.search import EvolutionarySearch, SearchConfig
 from qml.nas.spaces import find_space
 from qml.nas.supercircuit import SuperCircuit
+from qml.pools import LocalPool, OneProcess, RayPool
 from qsim import PauliSum
 from qsim.errors import UsageError
 
