@@ -70,6 +70,8 @@ def compile(
     need("qiskit", extra="ibm", purpose="compiling for a device")
     source, num_inputs, num_weights = _source(circuit)
     _check_options(effort, objective, level, seed, budget_s, dd)
+    if workers is not None:
+        check_whole("the number of workers", workers, 1)
     _check_size(source.num_qubits, device)
     chosen = None if layout is None else _checked_layout(layout, source.num_qubits, device)
     facts: dict[str, Any] = {
