@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qml.commands import compile as commands
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
@@ -58,13 +59,8 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command()
-def devices() -> None:
-    """List the device snapshots, which need no account."""
-    from compile import fake_device_names
-
-    for name in fake_device_names():
-        typer.echo(name)
+app.command("devices")(commands.devices)
+app.command("compile")(commands.compile_file)
 
 
 @app.command()
