@@ -46,6 +46,7 @@ class Device:
         self.backend = backend
         self.name: str = backend.name
         self.num_qubits: int = backend.num_qubits
+        self._noise_models: dict[tuple[tuple[int, ...], bool], NoiseModel] = {}
         self._reported = False
 
     @classmethod
@@ -347,7 +348,11 @@ class Device:
             UsageError: for qubits that the device does not have.
         """
         self._report()
-        return NoiseModel.from_backend(self.backend, qubits, idle=idle)
+        chosen = tuple(range(self.num_qubits)) if qubits is None else tuple(qubits)
+        if (chosen, idle) not in self._noise_models:
+            model = NoiseModel.from_backend(self.backend, chosen, idle=idle)
+            self._noise_models[chosen, idle] = model
+        return self._noise_models[chosen, idle]
 
     def aer_noise_model(self, qubits: Iterable[int] | None = None) -> AerNoiseModel:
         """The same noise as Aer takes it, of gates, readout in both directions and delays.

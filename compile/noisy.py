@@ -67,8 +67,7 @@ def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCir
             f"the circuit was compiled for {compiled.device_name}, so the noise of {device.name} "
             "does not fit: compile it for that device"
         )
-    small, active = on_active_qubits(compiled.measured())
-    small.remove_final_measurements(inplace=True)
+    small, active = on_active_qubits(compiled.circuit, compiled.final_layout)
     circuit = Circuit(len(active), compiled.num_weights, compiled.num_inputs)
     circuit.compose(from_qiskit(small))
     places = tuple(active.index(qubit) for qubit in compiled.final_layout)

@@ -6,6 +6,7 @@ errors on these qubits are the same, and qubits that no gate touches change noth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from compile.calibration.targets import cut
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from qiskit.providers import BackendV2
 
 
-def on_active_qubits(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on the qubits it uses, renumbered in ascending order, and their old numbers."""
+def on_active_qubits(
+    circuit: QuantumCircuit, others: Iterable[int] = ()
+) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits it uses, renumbered in ascending order, and their old numbers.
+
+    Args:
+        circuit: on physical qubits.
+        others: physical qubits to keep though the circuit does not use them.
+    """
     from qiskit import QuantumCircuit
 
     index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
-    active = sorted({index[qubit] for step in circuit.data for qubit in step.qubits})
+    active = sorted({index[qubit] for step in circuit.data for qubit in step.qubits}.union(others))
     place = {circuit.qubits[old]: new for new, old in enumerate(active)}
     small = QuantumCircuit(len(active))
     small.add_register(*circuit.cregs)

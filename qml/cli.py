@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qml.commands import compile as commands
+from qml.commands import bench
+from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
@@ -29,6 +30,8 @@ app = typer.Typer(
     help="Train, search, prune and compile quantum classifiers, and run them on IBM devices.",
     add_completion=False,
 )
+
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,8 +62,8 @@ def _root(
         typer.echo(context.get_help())
 
 
-app.command("devices")(commands.devices)
-app.command("compile")(commands.compile_file)
+app.command("devices")(compiling.devices)
+app.command("compile")(compiling.compile_file)
 
 
 @app.command()

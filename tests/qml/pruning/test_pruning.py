@@ -12,16 +12,9 @@ from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier
-from qml.pruning import (
-    SIMPLER,
-    PruneConfig,
-    SmallAnglePruner,
-    period,
-    prunable,
-    prune,
-    simplify,
-    wrap,
-)
+from qml.pruning import GatePruner, PruneConfig, prune, simplify
+from qml.pruning.angles import period, prunable, wrap, zeros
+from qml.pruning.simplification import SIMPLER
 from qml.training.loop import TrainConfig
 from qsim import GATES, Circuit, Input, Weight, expval, state
 from qsim.errors import UsageError
@@ -78,12 +71,8 @@ def test_wrap():
 
 def test_wrapped_circuits_are_equal():
     circuit = SUPER.full()
-    pruner = SmallAnglePruner(circuit, PruneConfig(), epochs=1)
     weights = 20 * torch.randn(circuit.num_weights, dtype=torch.float64)
-    wrapped = weights.clone()
-    for unit in pruner.units:
-        (index,) = unit
-        wrapped[index] = wrap(weights[index], torch.tensor(unit[index], dtype=torch.float64))
+    wrapped = zeros(circuit).wrapped(weights)
     assert wrapped.abs().max() <= 2 * pi
     x = torch.rand(6, dtype=torch.float64)
     assert states_agree(state(circuit, weights, x), state(circuit, wrapped, x))
@@ -165,7 +154,7 @@ def test_smallest_angles_modulo_their_period_go_first():
     weights = torch.tensor([2 * pi + 0.2, 2 * pi + 0.1, 0.5, 4 * pi - 0.3, 0.01, 0.01])
     order = []
     for target in (0.25, 0.5, 0.75, 1.0):
-        pruner = SmallAnglePruner(circuit, PruneConfig(target, ramp=0.1), epochs=10)
+        pruner = GatePruner(circuit, PruneConfig(target, ramp=0.1), epochs=10)
         frozen = pruner(9, weights.clone(), torch.zeros(6, dtype=torch.bool))
         order.append(frozen.nonzero().flatten().tolist())
     assert order == [[0], [0, 3], [0, 2, 3], [0, 1, 2, 3]]
@@ -177,7 +166,7 @@ def test_angles_that_only_count_by_their_sum_become_one_candidate():
     masks = []
     frozen = torch.zeros(4, dtype=torch.bool)
     for target in (0.25, 0.75):
-        pruner = SmallAnglePruner(circuit, PruneConfig(target, ramp=0.1), epochs=10)
+        pruner = GatePruner(circuit, PruneConfig(target, ramp=0.1), epochs=10)
         frozen = pruner(9, weights, frozen)
         masks.append(frozen.tolist())
         if target == 0.25:
@@ -190,7 +179,7 @@ def test_entanglers_go_as_a_whole():
     circuit = SUPER.dense(SUPER.largest(2))[0]
     weights = torch.ones(circuit.num_weights)
     weights[12:15] = torch.tensor([4 * pi + 0.5, 0.5, 2 * pi])  # second CU3 of the first block
-    pruner = SmallAnglePruner(circuit, PruneConfig(1 / 6, "entangler", ramp=0.1), epochs=10)
+    pruner = GatePruner(circuit, PruneConfig(1 / 6, "entangler", ramp=0.1), epochs=10)
     frozen = pruner(9, weights, torch.zeros_like(weights, dtype=torch.bool))
     assert frozen.nonzero().flatten().tolist() == [12, 13, 14]
     assert weights[12:15].abs().max() == 0
@@ -246,7 +235,7 @@ def test_pruned_expectation_values_can_be_differentiated():
 def test_weights_that_turn_several_gates():
     circuit = Circuit(1).rx(Weight(0), 0).ry(Weight(0), 0)
     with pytest.raises(UsageError, match="weight 0 turns several"):
-        SmallAnglePruner(circuit, PruneConfig(), epochs=1)
+        GatePruner(circuit, PruneConfig(), epochs=1)
 
 
 @pytest.mark.parametrize("angle", [2 * Weight(0), Weight(0) * Input(0)], ids=str)
@@ -257,9 +246,14 @@ def test_weights_that_are_not_plain_angles(angle):
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
-    [(PruneConfig(1.5), "from 0 to 1, not 1.5"), (PruneConfig(unit="gate"), "not 'gate'")],
+    ("settings", "message"),
+    [
+        ({"target": 1.5}, "from 0 to 1, not"),
+        ({"target": float("nan")}, "from 0 to 1, not"),
+        ({"ramp": -1}, "from 0 to 1, not"),
+        ({"unit": "layer"}, "not 'layer'"),
+    ],
 )
-def test_settings_that_do_not_exist(config, message):
+def test_settings_that_do_not_exist(settings, message):
     with pytest.raises(UsageError, match=message):
-        SmallAnglePruner(Circuit(1).rx(Weight(0), 0), config, epochs=1)
+        PruneConfig(**settings)
