@@ -100,6 +100,7 @@ class Search:
         """
         baseline = self.builder.candidate(Recipe(seed=self.seed, layout=self.layout))
         self.found.append(baseline)
+        self.builder.prepare()
         with Workers(self.builder, self.deadline, self.workers) as workers:
             complete = all(self._weigh(workers, stage) for stage in self._stages(EFFORTS[effort]))
         chosen = choose(self.found, self.score)
