@@ -8,8 +8,8 @@ of the chosen circuit is divided by the mean of level 3 over `SEEDS` seeds, each
 of Qiskit. Where that gains more than 5% and the circuit is small enough to be simulated exactly,
 both circuits are run under the device's noise, waits included, and the Hellinger fidelity of what
 is measured to the ideal distribution is compared too: the mean over the first `SIMULATED` seeds of
-level 3. The search has `--budget` seconds of the clock, or of one processor by `--cpu-time`, which is
-for machines that other work shares.
+level 3. The search has `--budget` seconds of the clock, or of one processor by `--cpu-time`, for
+machines that other work shares.
 """
 
 from __future__ import annotations
