@@ -268,7 +268,7 @@ class State:
         """
         where = check_qubits(qubits, self.num_qubits)
         size = self.amplitudes.itemsize * len(self._rows) * 4 ** len(where)
-        check_bytes(size, f"the density matrix of {len(where)} qubits")
+        check_bytes(size, f"the density matrix of {len(where)} qubits", self._rows.device)
         return self._shaped(gram(split(self._rows, where)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:

@@ -29,6 +29,7 @@ from qsim.sampling import Generator, draw
 from qsim.strings import Strings
 
 if TYPE_CHECKING:
+    from qsim.noise.kernels import NoiseKernels
     from qsim.noise.model import NoiseModel
 
 _MOST_TERMS = 2**16  # of one string's readings
@@ -64,7 +65,8 @@ class Rows:
         """What the reference engine starts from, complex [rows, 2**n]."""
         dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
         n = self.circuit.num_qubits
-        check_bytes(4 * dtype.itemsize * self.count << n, f"{self.count} states of {n} qubits")
+        needed = 4 * dtype.itemsize * self.count << n
+        check_bytes(needed, f"{self.count} states of {n} qubits", like.device)
         if self.initial is not None:
             samples = self.initial.expand(self.count // self.trajectories, -1)
             return samples.repeat_interleave(self.trajectories, 0)
@@ -84,13 +86,13 @@ class TrajectoryEngine:
 
     Attributes:
         noise: what happens besides the circuit's own channels, and how results are read.
-        native: whether the C++ engine runs it, or plain torch.
+        kernels: the engine that runs it; plain torch without one.
         trajectories: of each sample.
         seeds: int64 [samples]: the same seed draws the same trajectories.
     """
 
     noise: NoiseModel | None
-    native: bool
+    kernels: NoiseKernels | None
     trajectories: int
     seeds: Tensor
 
@@ -113,10 +115,10 @@ class TrajectoryEngine:
         small, factors = part.measured(Strings.of(strings))
         read = _readings(small, tuple(part.readout.items()))
         rows = self._rows(part.circuit, weights, inputs, batch, initial, self.trajectories)
-        if self.native:
+        if self.kernels:
             from qsim.noise import blocks
 
-            found = blocks.expval(rows, read.strings)
+            found = blocks.expval(self.kernels, rows, read.strings)
         else:
             found = expectations(read.strings, rows.final_states(rows.weights, rows.inputs))
         means = found.unflatten(0, (batch, self.trajectories)).mean(1)
@@ -157,10 +159,10 @@ class TrajectoryEngine:
         turned = part.circuit.kept(("turned", basis), lambda: _turned(part.circuit, basis))
         rows = self._rows(turned, weights, inputs, batch, initial, shots)
         draws = draws_of(turned)
-        if self.native:
+        if self.kernels:
             from qsim.noise import blocks
 
-            found = blocks.samples(rows)
+            found = blocks.samples(self.kernels, rows)
         else:
             psi = rows.final_states(rows.weights, rows.inputs)
             found = draw(psi.abs() ** 2, rows.number(draws)[:, None])[:, 0]
@@ -173,7 +175,7 @@ class TrajectoryEngine:
         return 0  # but those of some trajectories at a time, for which each run checks memory
 
     def reference(self) -> TrajectoryEngine:
-        return replace(self, native=False)
+        return replace(self, kernels=None)
 
     def unread(self) -> TrajectoryEngine:
         """The same without readout errors."""

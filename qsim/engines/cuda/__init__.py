@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.engines.cuda.launching import Launcher
 from qsim.engines.cuda.run import Run
 from qsim.engines.reference import ReferenceEngine
+from qsim.errors import UsageError
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
+from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.gradients.adjoint import AdjointRun
+    from qsim.noise.kernels import TrajectoryRun
+    from qsim.noise.trajectories import Rows
+    from qsim.noise.transfer import Program
 
 
 class CudaEngine:
@@ -45,6 +56,18 @@ class CudaEngine:
         initial: Tensor | None = None,
     ) -> Tensor:
         return self._result(circuit, None, weights, inputs, batch, initial)
+
+    def transfer(
+        self, program: Program, components: Sequence[int], batch: int, tensors: list[Tensor]
+    ) -> AdjointRun:
+        from qsim.engines.cuda.transfer import TransferRun
+
+        return TransferRun(self._launcher, program, components, batch, tensors)
+
+    def trajectories(self, rows: Rows, strings: Strings) -> TrajectoryRun:
+        raise UsageError(
+            "the cuda engine has no trajectories: take method='exact', or engine='reference'"
+        )
 
     def states_held(self, circuit: Circuit, gradient: bool) -> int:
         # The final state and a result; on the way back it, its adjoint, and what a matrix makes.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qsim.engines.cuda.compiling import cached_kernels, nvrtc
-from qsim.engines.cuda.launching import Arguments, Launch
+from qsim.engines.cuda.launching import Kernel, Launch
 from qsim.errors import UsageError, need
 
 _OLDEST = (8, 0)  # has the shared memory that the kernels ask for
@@ -54,24 +54,26 @@ class Gpu:
     warp, most_threads = 32, 256
 
     def __init__(self) -> None:
-        self._kernels: dict[tuple[int, torch.dtype], _Kernels] = {}
+        self._units: dict[tuple[str, int, torch.dtype], _Unit] = {}
 
-    def launch(self, kernel: str, like: Tensor, launch: Launch, arguments: Arguments) -> None:
-        key = like.device.index, like.dtype
-        if key not in self._kernels:
-            self._kernels[key] = _Kernels(like.device, like.dtype)
-        self._kernels[key].launch(kernel, launch, arguments)
+    def launch(
+        self, kernel: Kernel, like: Tensor, launch: Launch, arguments: ctypes.Structure
+    ) -> None:
+        key = kernel.unit, like.device.index, like.dtype
+        if key not in self._units:
+            self._units[key] = _Unit(kernel.unit, like.device, like.dtype)
+        self._units[key].launch(kernel.name, launch, arguments)
 
 
-class _Kernels:
-    """The kernels in one precision on one device."""
+class _Unit:
+    """The kernels of a unit in one precision on one device."""
 
-    def __init__(self, device: torch.device, real: torch.dtype) -> None:
+    def __init__(self, unit: str, device: torch.device, real: torch.dtype) -> None:
         driver = _driver()
         self._device = device
         self._context = _checked(driver.cuDevicePrimaryCtxRetain(device.index))
         major, minor = torch.cuda.get_device_capability(device)
-        code = cached_kernels(f"sm_{major}{minor}", real)
+        code = cached_kernels(unit, f"sm_{major}{minor}", real)
         _checked(driver.cuCtxPushCurrent(self._context))
         try:
             self._module = _checked(driver.cuModuleLoadData(code))
@@ -80,7 +82,7 @@ class _Kernels:
         self._functions: dict[str, Any] = {}
         self._granted: dict[str, int] = {}  # bytes of shared memory
 
-    def launch(self, kernel: str, launch: Launch, arguments: Arguments) -> None:
+    def launch(self, kernel: str, launch: Launch, arguments: ctypes.Structure) -> None:
         driver = _driver()
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
         stream = torch.cuda.current_stream(self._device).cuda_stream

@@ -1,6 +1,7 @@
 // What is launched. A state that is one tile takes one launch of `forward`, and on the way back one
 // of `backward` and one of `gradients`; a larger one takes a launch for each stage, and `expval`,
 // `seed`, `states` beside them.
+#include "gradients.cuh"
 #include "groups.cuh"
 #include "paulis.cuh"
 
@@ -108,10 +109,9 @@ class StageRun {
     // Expectation values and states, of a state that is one tile.
     void measure() const {
         const auto at = [&](u64 p) { return tile_.psi[swizzle(static_cast<u32>(p))]; };
-        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
         Real* values = static_cast<Real*>(args_.values);
         for (int k = static_cast<int>(threadIdx.x) / kWarp; values && k < args_.num_paulis;
-             k += warps) {
+             k += num_warps()) {
             const double value = string_sum(args_.paulis[k], 0, u64{1} << tape_.bits, at);
             if (threadIdx.x % kWarp == 0)
                 values[args_.num_paulis * static_cast<u64>(sample_) + args_.paulis[k].column] =
@@ -159,7 +159,7 @@ class StageRun {
                 act_matrix(args_, tape_.section<Factor>(tape_.factors), acts[a].factor_begin,
                            acts[a].factor_end, sample_);
         }
-        const int count = 4 * kBatchActs * ((static_cast<int>(blockDim.x) + kWarp - 1) / kWarp);
+        const int count = 4 * kBatchActs * num_warps();
         for (int k = threadIdx.x; back_ && k < count; k += blockDim.x) tile_.sums[k] = 0;
         __syncthreads();
     }
@@ -168,12 +168,8 @@ class StageRun {
     void keep_sums(const Batch& batch) const {
         const u64 part = static_cast<u64>(sample_) * args_.parts + blockIdx.y;
         Real* to = static_cast<Real*>(args_.sums) + 4 * (part * tape_.num_acts + batch.act_begin);
-        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
-        for (int k = threadIdx.x; k < 4 * (batch.act_end - batch.act_begin); k += blockDim.x) {
-            Real total = first_tile_ ? Real(0) : to[k];
-            for (int warp = 0; warp < warps; ++warp) total += tile_.sums[4 * kBatchActs * warp + k];
-            to[k] = total;
-        }
+        keep_warp_sums(tile_.sums, 4 * kBatchActs, 4 * (batch.act_end - batch.act_begin),
+                       first_tile_, to);
         __syncthreads();
     }
 
@@ -270,8 +266,7 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
     const u64 each = (u64{1} << bits) / args.parts, begin = each * blockIdx.y;
     double* to = static_cast<double*>(args.sums) +
                  (u64{blockIdx.x} * args.parts + blockIdx.y) * args.num_paulis;
-    const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
-    for (int k = static_cast<int>(threadIdx.x) / kWarp; k < args.num_paulis; k += warps) {
+    for (int k = static_cast<int>(threadIdx.x) / kWarp; k < args.num_paulis; k += num_warps()) {
         const double value =
             string_sum(args.paulis[k], begin, begin + each, [&](u64 p) { return psi[p]; });
         if (threadIdx.x % kWarp == 0) to[args.paulis[k].column] = value;
@@ -339,31 +334,15 @@ static double of_uses(const Arguments& args, int source, int parameter, int samp
     return total;
 }
 
-// From the sums to the gradients of one source (`stage`), a block for each parameter: its threads
-// take samples, or where the batch shares the parameter, parts of samples, which they add up. Grid
+// From the sums to the gradients of one source (`stage`), a block for each parameter. Grid
 // (parameters).
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     gradients(const __grid_constant__ Arguments args) {
     const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
-    const long long stride = args.strides[source];
-    Real* to = static_cast<Real*>(args.gradients[source]) + parameter;
-    const int rows = stride ? args.batch : args.batch * args.parts;
-    double total = 0;
-    for (int row = threadIdx.x; row < rows; row += blockDim.x) {
-        const int sample = stride ? row : row / args.parts, part = row % args.parts;
-        const int first = stride ? 0 : part, last = stride ? args.parts : part + 1;
-        const double found = of_uses(args, source, parameter, sample, first, last);
-        if (stride) to[stride * sample] = static_cast<Real>(found);
-        total += found;
-    }
-    if (stride) return;
-    double* totals = reinterpret_cast<double*>(shared_memory());  // of the threads
-    totals[threadIdx.x] = total;
-    for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) totals[threadIdx.x] += totals[threadIdx.x + half];
-    }
-    if (threadIdx.x == 0) *to = static_cast<Real>(totals[0]);
+    add_up(static_cast<Real*>(args.gradients[source]) + parameter, args.strides[source], args.batch,
+           args.parts, [&](int sample, int first, int last) {
+               return of_uses(args, source, parameter, sample, first, last);
+           });
 }
 
 }  // namespace qsim::cuda

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "../../plan/subspace.hpp"
+#include "sections.hpp"
 #include "tape.cuh"
 
 namespace qsim::cuda {
@@ -79,33 +80,26 @@ class Writer {
         std::copy(program_.columns.begin(), program_.columns.end(), tape.columns);
         std::string& bytes = image.bytes;
         bytes.resize(sizeof(Tape));
-        tape.stages = append(bytes, stages_);
-        tape.batches = append(bytes, batches_);
-        tape.groups = append(bytes, groups_);
-        tape.acts = append(bytes, acts_);
-        tape.rows = append(bytes, rows_);
-        tape.factors = append(bytes, factors());
-        tape.dense = append(bytes, dense_);
+        tape.stages = append_section(bytes, stages_);
+        tape.batches = append_section(bytes, batches_);
+        tape.groups = append_section(bytes, groups_);
+        tape.acts = append_section(bytes, acts_);
+        tape.rows = append_section(bytes, rows_);
+        tape.factors = append_section(bytes, factors());
+        tape.dense = append_section(bytes, dense_);
         std::vector<Use> uses;
         for (int source = 0; source < 2; ++source)
-            tape.use_begins[source] = append(bytes, collect(source, uses));
-        tape.uses = append(bytes, uses);
+            tape.use_begins[source] = append_section(
+                bytes, collect_uses(
+                           acts_, source, tape.num_parameters[source],
+                           [&](int f) -> const Angle& { return program_.factors[f].angle; }, uses));
+        tape.uses = append_section(bytes, uses);
         std::memcpy(bytes.data(), &tape, sizeof(Tape));
         return image;
     }
 
   private:
     static constexpr size_t kSize = kGroupBits<T>;
-
-    template <class Entry>
-    static u32 append(std::string& bytes, const std::vector<Entry>& entries) {
-        bytes.resize((bytes.size() + 15) / 16 * 16);
-        const size_t at = bytes.size();
-        if (at + entries.size() * sizeof(Entry) > UINT32_MAX)
-            throw std::length_error("the circuit is too long for the GPU engine");
-        bytes.append(reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(Entry));
-        return static_cast<u32>(at);
-    }
 
     bool is_matrix(const Item& item) const { return item.kind == kMatrixItem; }
     bool is_wide(const Item& item) const {
@@ -289,25 +283,6 @@ class Writer {
             made.push_back(plain);
         }
         return made;
-    }
-
-    // Adds the uses of the source's parameters, one parameter after another; returns where each
-    // begins.
-    std::vector<int> collect(int source, std::vector<Use>& uses) const {
-        const int count = source == kWeight ? program_.num_weights : program_.num_inputs;
-        std::vector<std::vector<Use>> found(static_cast<size_t>(count));
-        for (int a = 0; a < num(acts_); ++a) {
-            for (int f = acts_[a].factor_begin; f < acts_[a].factor_end; ++f) {
-                const auto& angle = program_.factors[f].angle;
-                if (angle.source == source) found[angle.index].push_back({a, f});
-            }
-        }
-        std::vector<int> begins{num(uses)};
-        for (const auto& of_one : found) {
-            uses.insert(uses.end(), of_one.begin(), of_one.end());
-            begins.push_back(num(uses));
-        }
-        return begins;
     }
 
     int first(int wanted) const {

@@ -6,7 +6,7 @@
 
 #define __global__
 #define __grid_constant__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 struct Coordinates {
     unsigned x = 0, y = 0, z = 0;
