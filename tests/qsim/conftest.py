@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from qsim.engines.cuda.gpu import Gpu
 from qsim.engines.cuda.launching import Kernel, Launch
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
+from qsim.noise.trajectories import Rows
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
 from qsim.strings import Strings
 from qsim.trig import PAULI
@@ -298,9 +299,37 @@ class OnGpu:
     def reference(self) -> Engine:
         return self.engine.reference()
 
+    def transfer(self, program: Any, components: Any, batch: int, tensors: list[Tensor]) -> Any:
+        return Returning(self.engine.transfer(program, components, batch, self._moved(tensors)))
+
+    def trajectories(self, rows: Rows, strings: Strings) -> Any:
+        names = ("weights", "inputs", "initial")
+        moved = dict(zip(names, self._moved([getattr(rows, n) for n in names]), strict=True))
+        return Returning(self.engine.trajectories(replace(rows, **moved), strings))
+
     @staticmethod
     def _moved(given: Sequence[Any]) -> list[Any]:
         return [value.cuda() if isinstance(value, Tensor) else value for value in given]
+
+
+@dataclass(frozen=True)
+class Returning:
+    """A run on the GPU whose results come back."""
+
+    run: Any
+
+    def forward(self, keep: bool) -> Tensor:
+        return self.run.forward(keep).cpu()
+
+    def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
+        found = self.run.backward(cotangent.cuda(), wanted)
+        return tuple(None if gradient is None else gradient.cpu() for gradient in found)
+
+    def reference(self, *tensors: Tensor) -> Tensor:
+        return self.run.reference(*tensors)
+
+    def samples(self) -> Tensor:
+        return self.run.samples().cpu()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from qsim.engines.reference import ReferenceEngine
 nvrtc = pytest.mark.skipif(sys.platform != "linux", reason="NVRTC comes for Linux")
 KERNELS = {
     "kernels": {"backward", "expval", "forward", "gradients", "matrix", "seed", "states"},
+    "trajectories": {"decide_from", "follow", "gradients", "retrace", "sample", "weigh"},
     "transfer": {"backward", "forward", "gradients", "matrix", "seed", "values"},
 }
 

@@ -11,7 +11,6 @@ from qsim.circuit import Circuit
 from qsim.engines.cuda.launching import Launcher
 from qsim.engines.cuda.run import Run
 from qsim.engines.reference import ReferenceEngine
-from qsim.errors import UsageError
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
 from qsim.strings import Strings
@@ -65,9 +64,9 @@ class CudaEngine:
         return TransferRun(self._launcher, program, components, batch, tensors)
 
     def trajectories(self, rows: Rows, strings: Strings) -> TrajectoryRun:
-        raise UsageError(
-            "the cuda engine has no trajectories: take method='exact', or engine='reference'"
-        )
+        from qsim.engines.cuda.trajectories import TrajectoryRun
+
+        return TrajectoryRun(self._launcher, rows, strings)
 
     def states_held(self, circuit: Circuit, gradient: bool) -> int:
         # The final state and a result; on the way back it, its adjoint, and what a matrix makes.

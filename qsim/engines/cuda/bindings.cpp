@@ -68,7 +68,9 @@ void bind(nb::module_ module) {
     nb::class_<StageShape>(module, "StageShape")
         .def_ro("bits", &StageShape::bits)
         .def_ro("matrix", &StageShape::matrix)
-        .def_ro("groups", &StageShape::groups);
+        .def_ro("groups", &StageShape::groups)
+        .def_ro("choice", &StageShape::choice)
+        .def_ro("records", &StageShape::records);
     nb::class_<TapeImage>(module, "Tape")
         .def(nb::new_([](const Program& program, bool single, bool back) {
             return new TapeImage(make_tape(program, single, back));
@@ -78,6 +80,7 @@ void bind(nb::module_ module) {
         .def_ro("group_bits", &TapeImage::group_bits)
         .def_ro("num_acts", &TapeImage::num_acts)
         .def_ro("num_diagonal", &TapeImage::num_diagonal)
+        .def_ro("choices", &TapeImage::choices)
         .def_ro("stages", &TapeImage::stages)
         .def_ro("first_groups", &TapeImage::first_groups);
     bind_transfer(module);

@@ -15,7 +15,7 @@ from qsim.errors import UsageError, need
 from qsim.files import write_atomically
 
 SOURCES = Path(__file__).parent
-UNITS = ("kernels", "transfer")
+UNITS = ("kernels", "trajectories", "transfer")
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _DIGEST = hashlib.sha256().digest_size
 

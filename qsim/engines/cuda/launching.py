@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -15,7 +15,7 @@ from qsim.engines.tensors import laid_out
 class Arguments(ctypes.Structure):
     """The struct of that name in tape.cuh, which says what its fields are."""
 
-    _fields_ = (
+    _fields_: ClassVar[Sequence[Any]] = (
         ("tape", ctypes.c_void_p),
         ("sources", ctypes.c_void_p * 2),
         ("begin", ctypes.c_void_p),
@@ -34,6 +34,22 @@ class Arguments(ctypes.Structure):
         ("num_paulis", ctypes.c_int),
         ("wanted", ctypes.c_int),
         ("first_group", ctypes.c_int),
+    )
+
+
+class TrajectoryArguments(Arguments):
+    """The struct of that name in tape.cuh."""
+
+    _fields_: ClassVar[Sequence[Any]] = (
+        ("seeds", ctypes.c_void_p),
+        ("decisions", ctypes.c_void_p),
+        ("squares", ctypes.c_void_p),
+        ("from_", ctypes.c_void_p),
+        ("records", ctypes.c_void_p),
+        ("drawn", ctypes.c_void_p),
+        ("num_seeds", ctypes.c_longlong),
+        ("trajectories", ctypes.c_longlong),
+        ("first", ctypes.c_longlong),
     )
 
 
@@ -136,11 +152,12 @@ class DeviceRun:
             "batch": self.batch,
         }
 
-    def _launch(self, kernel: str, launch: Launch, **fields: Any) -> None:
+    def _launch(self, kernel: str, launch: Launch, unit: str = "", **fields: Any) -> None:
+        """Start a kernel of the run's unit or another one that reads the same arguments."""
         arguments = self.arguments()
         for name, value in {**self._common(), **fields}.items():
             setattr(arguments, name, value.data_ptr() if isinstance(value, Tensor) else value)
-        self.launcher.launch(Kernel(self.unit, kernel), self.like, launch, arguments)
+        self.launcher.launch(Kernel(unit or self.unit, kernel), self.like, launch, arguments)
 
     def _gradient(self, source: int, parts: int, **fields: Any) -> Tensor:
         """The gradient of weights (0) or inputs (1), from what the way back left."""

@@ -139,8 +139,9 @@ class Run(DeviceRun):
     def _stage(self, kernel: str, number: int, **fields: Any) -> None:
         bits, real = self.tape.stages[number].bits, self.like.itemsize
         threads = self._threads(2 ** (bits - self.tape.group_bits))
-        warps = self._warps(threads) if kernel == "backward" else 0
-        shared = _native.cuda.stage_bytes(bits, real, warps)
+        back = kernel == "backward"
+        sums = 4 * self._warps(threads) if back else 0
+        shared = _native.cuda.stage_bytes(bits, real, 2 if back else 1, sums)
         self._launch(
             kernel, Launch(self.batch, self.parts, threads, shared), stage=number, **fields
         )

@@ -29,6 +29,8 @@ class DeviceTape:
         group_bits: of what a thread holds in registers.
         num_acts: fused matrices.
         first_groups: the first group that reads any of the wanted sources, by their bits.
+        choices: how many operators each choice of trajectories has.
+        most_records: acts with an angle in a stage, at most.
         whole: whether a state is one tile from beginning to end.
     """
 
@@ -42,6 +44,8 @@ class DeviceTape:
         self.group_bits: int = plan.group_bits
         self.num_acts: int = plan.num_acts
         self.first_groups: list[int] = plan.first_groups
+        self.choices: list[int] = plan.choices
+        self.most_records: int = max(stage.records for stage in self.stages)
         tiles = [stage.bits for stage in self.stages if stage.matrix < 0]
         self.tile_bits: int = min(tiles, default=self.bits)
         self.whole = tiles == [self.bits] and len(self.stages) == 1

@@ -42,7 +42,7 @@ from qsim.noise.unravelling import numbers, seeds_of, unravelled
 from qsim.paulis import expectations
 from qsim.strings import Strings
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
 
 PRECISIONS = [(torch.float32, 2e-4), (torch.float64, 1e-10)]
 SHOTS = 20000
@@ -57,7 +57,10 @@ def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
     _native.use_instruction_set(_native.instruction_sets()[0])
 
 
-@pytest.fixture(scope="module", params=["cpu"])
+ON_GPU = pytest.param("cuda-on-gpu", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(scope="module", params=["cpu", "cuda-emulated", ON_GPU])
 def kernels(request: pytest.FixtureRequest, cuda_engines: dict[str, Engine]) -> Engine:
     return cuda_engines.get(request.param) or select_engine("cpu", "cpu")
 
@@ -227,8 +230,9 @@ def test_long_ways_back_agree(kernels: Any) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("engine", ["cpu", "cuda-emulated", ON_GPU])
 @pytest.mark.parametrize("options", [{}, {"noise": NoiseModel().add_readout([0, 1], 0.02, 0.2)}])
-def test_plain_torch_gives_the_same(options: dict[str, Any]) -> None:
+def test_plain_torch_gives_the_same(options: dict[str, Any], engine: str) -> None:
     weights, inputs = angles(3, 3)
 
     def run(engine: str) -> Tensor:
@@ -245,7 +249,7 @@ def test_plain_torch_gives_the_same(options: dict[str, Any]) -> None:
         )
         return found
 
-    torch.testing.assert_close(run("cpu"), run("reference"), rtol=0, atol=1e-12)
+    torch.testing.assert_close(run(engine), run("reference"), rtol=0, atol=1e-12)
 
 
 # --- With exact noise -----------------------------------------------------------------------------
@@ -318,10 +322,10 @@ def test_jacobians_and_shifts_have_the_same_draws() -> None:
 READ = NoiseModel().add_readout(0, 0.02, 0.1).add_readout(2, 0.2, 0.05)
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize("engine", ["cpu", "reference", "cuda-emulated", ON_GPU])
 @pytest.mark.parametrize("qubits", [None, [3, 0]])
 def test_samples_have_the_exact_distribution(engine: str, qubits: list[int] | None) -> None:
-    given, shots = angles(2), SHOTS if engine == "cpu" else SHOTS // 10
+    given, shots = angles(2), SHOTS // 10 if engine == "reference" else SHOTS
     exact = probabilities(layered(), *given, qubits=qubits, noise=READ)
     options: dict[str, Any] = {"noise": READ, "method": "trajectories", "engine": engine}
     drawn = samples(layered(), shots, *given, qubits=qubits, generator=seeded(), **options)
