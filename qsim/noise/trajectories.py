@@ -27,6 +27,7 @@ from qsim.observables import PauliString
 from qsim.paulis import expectations
 from qsim.sampling import Generator, draw
 from qsim.strings import Strings
+from qsim.sums import sums_of_runs
 
 if TYPE_CHECKING:
     from qsim.noise.kernels import NoiseKernels
@@ -122,9 +123,8 @@ class TrajectoryEngine:
         else:
             found = expectations(read.strings, rows.final_states(rows.weights, rows.inputs))
         means = found.unflatten(0, (batch, self.trajectories)).mean(1)
-        found = means.new_zeros(batch, len(small)).index_add(
-            1, read.rows, means[:, read.columns] * read.coefficients.to(means)
-        )
+        terms = means[:, read.columns] * read.coefficients.to(means)
+        found = sums_of_runs(terms, read.lengths)
         return found if factors is None else found * factors.to(found)
 
     def state(
@@ -207,10 +207,10 @@ class TrajectoryEngine:
 
 @dataclass(frozen=True)
 class _Readings:
-    """Strings as sums of others: [row] = sum of coefficients * strings[columns]."""
+    """Strings as sums of others: runs, of these lengths, of coefficients * strings[columns]."""
 
     strings: Strings
-    rows: Tensor
+    lengths: tuple[int, ...]
     columns: Tensor
     coefficients: Tensor
 
@@ -220,14 +220,12 @@ def _readings(strings: Strings, readout: tuple[tuple[int, tuple[float, float]], 
     """What readings make of strings: each letter P becomes (1 - p01 - p10) P + p10 - p01."""
     errors = dict(readout)
     places: dict[str, int] = {}
-    terms: list[tuple[int, int, float]] = []
-    for row, string in enumerate(strings):
-        parts = _reading(string.label, errors)
-        terms += [(row, places.setdefault(s, len(places)), c) for s, c in parts.items()]
-    rows, columns, coefficients = zip(*terms, strict=True) if terms else ((), (), ())
+    read = [_reading(string.label, errors) for string in strings]
+    columns = [places.setdefault(s, len(places)) for parts in read for s in parts]
+    coefficients = [c for parts in read for c in parts.values()]
     return _Readings(
         Strings(map(PauliString, places)),
-        torch.tensor(rows, dtype=torch.int64),
+        tuple(map(len, read)),
         torch.tensor(columns, dtype=torch.int64),
         torch.tensor(coefficients, dtype=torch.float64),
     )
