@@ -36,7 +36,11 @@ def test_kernels_compile_without_warnings_and_spills(
     unit: str, architecture: str, dtype: torch.dtype
 ) -> None:
     code, log = compiling.compile_kernels(
-        unit, architecture, dtype, "--ptxas-options=-v", "--ptxas-options=--warn-on-spills"
+        compiling.path_of(unit),
+        architecture,
+        dtype,
+        "--ptxas-options=-v",
+        "--ptxas-options=--warn-on-spills",
     )
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
@@ -52,7 +56,7 @@ def test_kernels_compile_without_warnings_and_spills(
 @nvrtc
 def test_an_architecture_that_nvrtc_does_not_know_is_named() -> None:
     with pytest.raises(UsageError, match=r"do not compile for sm_10 .*newer cuda-bindings"):
-        compiling.compile_kernels("kernels", "sm_10", torch.float32)
+        compiling.compile_kernels(compiling.path_of("kernels"), "sm_10", torch.float32)
 
 
 @pytest.fixture

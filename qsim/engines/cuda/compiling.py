@@ -29,13 +29,18 @@ def nvrtc() -> Any:
     return need("cuda.bindings.nvrtc", extra="cuda", purpose="the cuda engine")
 
 
+def path_of(unit: str) -> Path:
+    """The file of a unit: one of UNITS."""
+    return SOURCES / f"{unit}.cu"
+
+
 def compile_kernels(
-    unit: str, architecture: str, real: torch.dtype, *extra: str
+    path: Path, architecture: str, real: torch.dtype, *extra: str
 ) -> tuple[bytes, str]:
     """Machine code of kernels, and what the compiler says about it.
 
     Args:
-        unit: a file of this folder without its ending, one of UNITS.
+        path: the file that has them: `path_of` a unit, or another one that includes ours.
         architecture: as in "sm_90".
         real: torch.float32 or torch.float64.
         extra: more options of NVRTC.
@@ -43,7 +48,7 @@ def compile_kernels(
     Raises:
         UsageError: if NVRTC does not know the architecture, or finds an error.
     """
-    compiler, path = nvrtc(), SOURCES / f"{unit}.cu"
+    compiler = nvrtc()
     program = _done(compiler.nvrtcCreateProgram(path.read_bytes(), path.name.encode(), 0, [], []))
     try:
         options = [option.encode() for option in (*_options(architecture, real), *extra)]
@@ -76,7 +81,7 @@ def cached_kernels(unit: str, architecture: str, real: torch.dtype) -> bytes:
     digest, code = kept[:_DIGEST], kept[_DIGEST:]
     if code and hashlib.sha256(code).digest() == digest:
         return code
-    code, _ = compile_kernels(unit, architecture, real)
+    code, _ = compile_kernels(path_of(unit), architecture, real)
     try:
         write_atomically(path, hashlib.sha256(code).digest() + code)
     except UsageError as error:
@@ -100,7 +105,7 @@ def _cache_folder() -> Path:
 
 
 def _fingerprint(unit: str, architecture: str, real: torch.dtype) -> str:
-    sources = [SOURCES / f"{unit}.cu", *sorted(SOURCES.glob("*.cuh"))]
+    sources = [path_of(unit), *sorted(SOURCES.glob("*.cuh"))]
     version = _done(nvrtc().nvrtcVersion(), count=2)
     known = [path.read_bytes() for path in sources]
     # The folder is no part of what is compiled.
