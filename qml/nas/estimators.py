@@ -20,6 +20,7 @@ from compile import Compiled, Device, NoisyCircuit, noisy, run
 from qml.nas.objectives import Objective
 from qml.nn.layers import named
 from qml.onchip.cost import RESET_SECONDS
+from qml.predictor import estimator as quest
 from qsim.errors import UsageError
 
 # Error of a measured <Z> that does not shrink with the signal. In simulations of FakeQuitoV2 it is
@@ -189,6 +190,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "success": SuccessProbability(),
     "signal": SurvivingSignal(),
     "shots": Shots(),
+    "quest": Predictor(quest.predict, "QuEst, first weights"),
 }
 """Estimators by name."""
 

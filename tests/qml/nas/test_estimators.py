@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from compile import Device, compile, noisy
 from qml.data.tasks import Split
 from qml.nas.estimators import (
+    ESTIMATORS,
     READING_ERROR,
     ExactNoise,
     Predictor,
@@ -138,7 +139,9 @@ def test_signals_survive_the_gates_of_their_light_cone() -> None:
     )
 
 
-@pytest.mark.parametrize("estimator", [SuccessProbability(), SurvivingSignal()])
+@pytest.mark.parametrize(
+    "estimator", [SuccessProbability(), SurvivingSignal(), ESTIMATORS["quest"]]
+)
 def test_a_mapping_with_more_errors_scores_worse(estimator) -> None:
     score = evaluator(estimator)
     good, bad = score(SMALL), score(replace(SMALL, layout=BAD_LAYOUT))
