@@ -83,6 +83,7 @@ _HOMES = {
     "clifford_t_grid": "qml.quantization",
     "compiled_savings": "qml.quantization",
     "estimate_cost": "qml.onchip.cost",
+    "default_estimator": "qml.nas.estimators",
     "evaluate": "qml.training.loop",
     "find_estimator": "qml.nas.estimators",
     "find_space": "qml.nas.spaces",

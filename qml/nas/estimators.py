@@ -28,6 +28,8 @@ from qsim.errors import UsageError
 # not tell (crosstalk, idling, drift): with it, searches on digits-4 (three seeds) found circuits of
 # 9 to 22 two-qubit gates instead of 22 to 34, no less accurate in simulation.
 READING_ERROR = 0.05
+EXACT_QUBITS = 6
+"""Up to which a candidate's exact noise on 500 samples takes fractions of a second."""
 _DRAWS = 8
 _MIN_SIGNAL = 1e-3
 
@@ -198,6 +200,11 @@ ESTIMATORS: dict[str, Estimator] = {
 def find_estimator(name: str) -> Estimator:
     """The estimator of that name. Raises UsageError with the nearest names, if there is none."""
     return named(ESTIMATORS, name, "estimator")
+
+
+def default_estimator(num_qubits: int) -> Estimator:
+    """Exact noise, but for circuits that it would take too long: the first order of it."""
+    return ExactNoise() if num_qubits <= EXACT_QUBITS else SurvivingSignal()
 
 
 def surviving_signals(compiled: Compiled, device: Device) -> list[float]:

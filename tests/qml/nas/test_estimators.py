@@ -20,6 +20,7 @@ from qml.nas.estimators import (
     SuccessProbability,
     SurvivingSignal,
     cost,
+    default_estimator,
     find_estimator,
     surviving_signals,
 )
@@ -181,7 +182,8 @@ def test_genes_placed_by_qiskit_keep_their_circuits() -> None:
 
 
 def test_estimators_by_name() -> None:
-    assert find_estimator("noise") == ExactNoise()
+    assert find_estimator("noise") == default_estimator(4) == ExactNoise()
+    assert find_estimator("signal") == default_estimator(10) == SurvivingSignal()
     with pytest.raises(UsageError, match="no estimator 'nois'; did you mean noise"):
         find_estimator("nois")
 
