@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from compile import Compiled, Device, NoisyCircuit, noisy, run
+from compile import Compiled, Device, Executor, NoisyCircuit, noisy
+from compile.execution.usage import REP_DELAY
 from qml.nas.objectives import Objective
 from qml.nn.layers import named
-from qml.onchip.cost import RESET_SECONDS
 from qml.predictor import estimator as quest
 from qsim.errors import UsageError
 
@@ -109,15 +109,9 @@ class Shots:
 
     def __call__(self, candidate: Candidate) -> Estimate:
         objective = candidate.objective
-        _only_z(objective, "shots")
-        expvals = run(
-            candidate.compiled,
-            candidate.device,
-            objective.inputs,
-            shots=self.shots,
-            seed=candidate.seed,
-        )
-        return _read(candidate, expvals)
+        executor = Executor(candidate.device, shots=self.shots, seed=candidate.seed)
+        compiled, inputs = candidate.compiled, objective.inputs
+        return _read(candidate, executor.expval(compiled, objective.observables, inputs=inputs))
 
     def cost(self, objective: Objective, device: Device, evaluations: int) -> str:
         """A sentence on what so many evaluations take on the device."""
@@ -179,7 +173,11 @@ class SurvivingSignal:
     error: float = READING_ERROR
 
     def __call__(self, candidate: Candidate) -> Estimate:
-        _only_z(candidate.objective, "signal")
+        if candidate.objective.observables is not None:
+            raise UsageError(
+                "the estimator 'signal' measures Z on every qubit, not other observables: "
+                "take the estimator 'noise'"
+            )
         generator = torch.Generator().manual_seed(candidate.seed)
         errors = torch.randn(_DRAWS, *candidate.expvals.shape, generator=generator)
         signals = torch.tensor(surviving_signals(candidate.compiled, candidate.device))
@@ -235,7 +233,7 @@ def cost(device: Device, executions: int) -> str:
         return f"the {executions:,} executions on {device.name} are simulated on this computer"
     return (
         f"the {executions:,} executions on {device.name} will take about "
-        f"{RESET_SECONDS * executions / 60:.0f} minutes of quantum time"
+        f"{REP_DELAY * executions / 60:.0f} minutes of quantum time"
     )
 
 
@@ -250,11 +248,3 @@ def _weighed(candidate: Candidate, success: float) -> Estimate:
     loss = candidate.loss
     tiny = torch.finfo(torch.float32).tiny
     return Estimate(loss / max(success, tiny) if loss > 0 else loss * success)
-
-
-def _only_z(objective: Objective, estimator: str) -> None:
-    if objective.observables is not None:
-        raise UsageError(
-            f"the estimator {estimator!r} measures Z on every qubit, not other observables: "
-            "take the estimator 'noise'"
-        )
