@@ -100,7 +100,7 @@ def small_training(path):
     model = Classifier(circuit, 2, weights=torch.tensor([0.1, 0.2]))
     split = Split(torch.linspace(0, 3, 12)[:, None], torch.arange(12) // 6)
     chip = OnChip(circuit, Device.from_name("quito"), shots=20)
-    config = OnChipConfig(steps=12, batch_size=4)
+    config = OnChipConfig(steps=6, batch_size=4)
     state = train_on_chip(model, chip, split, config, seed=0, checkpoint=path)
     return state, chip
 
