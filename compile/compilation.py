@@ -70,6 +70,8 @@ def compile(
     need("qiskit", extra="ibm", purpose="compiling for a device")
     source, num_inputs, num_weights = _source(circuit)
     _check_options(effort, objective, level, seed, budget_s, dd)
+    if workers is not None:
+        check_whole("the number of workers", workers, 1)
     _check_size(source.num_qubits, device)
     chosen = None if layout is None else _checked_layout(layout, source.num_qubits, device)
     facts: dict[str, Any] = {
@@ -92,15 +94,18 @@ def compile(
 
 def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int, int]:
     """A Qiskit circuit of gates alone, and its numbers of inputs and of open weights."""
-    if isinstance(circuit, Circuit):
+    if isinstance(circuit, Circuit) and circuit.is_unitary:
         return to_qiskit(circuit), circuit.num_inputs, circuit.num_weights
-    source = circuit.remove_final_measurements(inplace=False)
+    given = to_qiskit(circuit) if isinstance(circuit, Circuit) else circuit
+    source = given.remove_final_measurements(inplace=False)
     for instruction in source.data:
         if instruction.clbits or instruction.name == "reset":
             raise UsageError(
                 f"the circuit has a {instruction.name} before its end, "
                 "but compile() takes circuits of gates, measured at the end at most"
             )
+    if isinstance(circuit, Circuit):
+        return source, circuit.num_inputs, circuit.num_weights
     return source, max(_features(source, 0).values(), default=-1) + 1, 0
 
 

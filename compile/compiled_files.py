@@ -97,11 +97,11 @@ def _to_text(circuit: QuantumCircuit) -> str:
 
 def _from_text(text: str) -> QuantumCircuit:
     from qiskit import qpy
-    from qiskit.qpy.exceptions import QpyError
+    from qiskit.exceptions import QiskitError
 
     try:
         return qpy.load(io.BytesIO(base64.b64decode(text, validate=True)))[0]
-    except QpyError as error:
+    except QiskitError as error:
         raise UsageError(
             f"Qiskit cannot read the circuit ({error.message.strip()}): a newer Qiskit may have "
             "written it, or the file is damaged"

@@ -244,14 +244,15 @@ class Device:
     def one_qubit_error(self, qubit: int) -> float:
         """Error of one pulse on a qubit: of its best one-qubit gate that is not virtual."""
         self._check_qubit(qubit)
-        return min(
-            (
-                error
-                for (name, qubits), error in self.gate_errors.items()
-                if qubits == (qubit,) and name not in VIRTUAL_GATES and name not in {"id", "reset"}
-            ),
-            default=0.0,
-        )
+        return self._pulse_errors.get(qubit, 0.0)
+
+    @cached_property
+    def _pulse_errors(self) -> dict[int, float]:
+        errors: dict[int, float] = {}
+        for (name, qubits), error in self.gate_errors.items():
+            if len(qubits) == 1 and name not in VIRTUAL_GATES | {"id", "reset"}:
+                errors[qubits[0]] = min(error, errors.get(qubits[0], DEAD))
+        return errors
 
     @cached_property
     def offline_qubits(self) -> list[int]:

@@ -78,6 +78,11 @@ class Builder:
         self._variant = lru_cache(maxsize=None)(self._make_variant)
         self._region = lru_cache(maxsize=None)(self._make_region)
 
+    def prepare(self) -> None:
+        """Make all variants, which copies of this process then have."""
+        for name in self.variants:
+            self._variant(name)
+
     def routed(self, recipe: Recipe) -> Routed:
         """The circuit that a recipe gives.
 

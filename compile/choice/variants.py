@@ -74,8 +74,9 @@ def _by_pytket(source: QuantumCircuit, *names: str) -> Variant:
     passes.AutoRebase({kinds.CX, kinds.Rz, kinds.Rx}).apply(circuit)
     for name in names:
         getattr(passes, name)().apply(circuit)
-    moved = circuit.implicit_qubit_permutation()
-    ends = {qubit.index[0]: end.index[0] for qubit, end in moved.items()}
+    # What is left on a wire in the end counts as that of another qubit.
+    meant = circuit.implicit_qubit_permutation()
+    ends = {qubit.index[0]: wire.index[0] for wire, qubit in meant.items()}
     return Variant(_from_pytket(circuit), tuple(ends[i] for i in range(source.num_qubits)))
 
 

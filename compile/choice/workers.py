@@ -24,7 +24,8 @@ def available_workers() -> int:
     """
     if "fork" not in multiprocessing.get_all_start_methods() or os.uname().sysname == "Darwin":
         return 1
-    return len(os.sched_getaffinity(0))
+    affinity = getattr(os, "sched_getaffinity", None)  # what this process may use, on Linux
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class Workers:

@@ -48,8 +48,8 @@ class Sizes:
         batch_size: samples a step.
         search: population and generations.
         search_samples: validation samples that score a sub-circuit.
-        prune_target: fraction of the angles that pruning takes.
-        bits: of the grid for quantized angles.
+        prune_target: fraction of the gates that pruning takes.
+        quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
         injection: factor of QuantumNAT's injected errors.
         levels: of QuantumNAT's quantization.
         shots: for each test sample.
@@ -67,7 +67,7 @@ class Sizes:
     search: SearchConfig = field(default_factory=lambda: SearchConfig(generations=15))
     search_samples: int = 500
     prune_target: float = 0.3
-    bits: int = 6
+    quantize_target: float = 0.5
     injection: float = 0.1
     levels: int = 5
     shots: int = 8192

@@ -1,1 +1,1 @@
-"""Commands of the command line that are more than the main job."""
+"""Commands of ``qml``, by topic; `qml.cli` registers them."""

@@ -1,7 +1,6 @@
 """Estimated success: against products written out by hand and a slow formula."""
 
 from collections.abc import Callable
-from math import exp
 
 import pytest
 from qiskit import QuantumCircuit
@@ -10,40 +9,12 @@ from compile import Compiled, Device, compile, estimate_esp
 from qsim import Circuit, UsageError
 
 LineDevice = Callable[..., Device]
+Relaxed = Callable[[float, float, float], float]
+SlowEsp = Callable[[Compiled], tuple[float, float, float]]
 PULSE = 3e-8  # seconds of every gate on a `line`
 
 
-def relaxed(seconds: float, t1: float, t2: float) -> float:
-    """Average fidelity (2 F + 1) / 3, with F that of the process: (1 + e1 + 2 e2) / 4."""
-    process = (1 + exp(-seconds / t1) + 2 * exp(-seconds / t2)) / 4
-    return (2 * process + 1) / 3
-
-
-def slow_esp(compiled: Compiled) -> tuple[float, float, float]:
-    """Gates, readout and waits, by the target and a table of who is busy until when."""
-    target = compiled.device.backend.target
-    steps = [
-        (s.operation.name, tuple(compiled.circuit.find_bit(q).index for q in s.qubits))
-        for s in compiled.circuit.data
-    ]
-    gates = readout = idle = 1.0
-    begin: dict[int, list[float]] = {q: [0.0] for q in compiled.final_layout}
-    for name, qubits in reversed(steps):
-        properties = target[name][qubits]
-        gates *= 1 - (properties.error or 0.0)
-        end = max(begin.get(q, [0.0])[-1] for q in qubits)
-        for q in qubits:
-            coherence = target.qubit_properties[q]
-            t2 = min(coherence.t2, 2 * coherence.t1)
-            wait = end - begin[q][-1] if q in begin else 0.0
-            idle *= relaxed(wait, coherence.t1, t2)
-            begin.setdefault(q, []).append(end + (properties.duration or 0.0))
-    for q in compiled.final_layout:
-        readout *= 1 - target["measure"][(q,)].error
-    return gates, readout, idle
-
-
-def test_product_by_hand(line: LineDevice) -> None:
+def test_product_by_hand(line: LineDevice, relaxed: Relaxed) -> None:
     device = line({(0, 1): 0.01, (1, 2): 0.02}, sx={2: 0.005})
     circuit = QuantumCircuit(3, 1)
     circuit.sx(0)
@@ -80,7 +51,7 @@ def test_qubits_that_are_not_measured_wait_for_nothing(line: LineDevice) -> None
     assert set(estimate_esp(circuit, device, [0, 2]).idles) == {0}
 
 
-def test_delays_take_time_on_their_qubit(line: LineDevice) -> None:
+def test_delays_take_time_on_their_qubit(line: LineDevice, relaxed: Relaxed) -> None:
     device = line({(0, 1): 0.01})
     circuit = QuantumCircuit(2)
     circuit.cx(0, 1)
@@ -112,7 +83,9 @@ def test_gate_that_the_device_lacks(line: LineDevice) -> None:
 
 
 @pytest.mark.parametrize("name", ["quito", "burlington", "peekskill", "torino", "kolkata"])
-def test_compiled_circuit_on_snapshots(name: str, random_circuit: Callable[..., Circuit]) -> None:
+def test_compiled_circuit_on_snapshots(
+    name: str, random_circuit: Callable[..., Circuit], slow_esp: SlowEsp
+) -> None:
     compiled = compile(random_circuit(1, 4), Device.from_name(name), level=1)
     gates, readout, idle = slow_esp(compiled)
     assert 0 < gates < 1

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from qml.algorithms.qgan import BornMachine
 from qml.nn.ansatz import real_amplitudes
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
