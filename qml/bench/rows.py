@@ -132,8 +132,8 @@ def random_genes(cell: Cell) -> Trained:
     config = cell.sizes.search
     count = config.population + (config.generations - 1) * (config.mutations + config.crossovers)
     evaluations = cell.evaluations(cell.space, cell.estimator)
-    gene, _ = random_search(cell.space, evaluations, count, cell.seed)[0]
-    return cell.trained(gene)
+    found = random_search(cell.space, evaluations, count, cell.seed)
+    return cell.trained(cell.final(cell.space, cell.estimator, found))
 
 
 def circuit_only(cell: Cell) -> Trained:
