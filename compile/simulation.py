@@ -6,10 +6,11 @@ errors on these qubits are the same, and qubits that no gate touches change noth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from compile.calibration.targets import cut
 from compile.device import Device
-from compile.targets import cut
 from qsim.errors import need
 
 if TYPE_CHECKING:
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from qiskit.providers import BackendV2
 
 
-def on_active_qubits(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on the qubits it uses, renumbered in ascending order, and their old numbers."""
+def on_active_qubits(
+    circuit: QuantumCircuit, others: Iterable[int] = ()
+) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits it uses, renumbered in ascending order, and their old numbers.
+
+    Args:
+        circuit: on physical qubits.
+        others: physical qubits to keep though the circuit does not use them.
+    """
     from qiskit import QuantumCircuit
 
     index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
-    active = sorted({index[qubit] for step in circuit.data for qubit in step.qubits})
+    active = sorted({index[qubit] for step in circuit.data for qubit in step.qubits}.union(others))
     place = {circuit.qubits[old]: new for new, old in enumerate(active)}
     small = QuantumCircuit(len(active))
     small.add_register(*circuit.cregs)
@@ -32,19 +40,25 @@ def on_active_qubits(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[int]
 
 
 def noisy_simulator(
-    circuit: QuantumCircuit, device: Device, active: list[int], shots: int
+    circuit: QuantumCircuit,
+    device: Device,
+    active: list[int],
+    shots: int,
+    *,
+    every_gate: bool = False,
 ) -> BackendV2:
     """A simulator of some qubits of a device.
 
     Args:
-        circuit: what will run on it; errors of other gates are left out.
+        circuit: what will run on it.
         device: its errors, coherence times and durations make the noise model.
         active: physical qubits, in the order of the circuit's qubits.
         shots: how many will be asked for; decides how noise is simulated.
+        every_gate: whether to have the errors of gates that the circuit is without, too.
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
     names = set(circuit.count_ops())
-    target = cut(device.backend.target, active, lambda name, _: name in names)
+    target = cut(device.backend.target, active, lambda name, _: every_gate or name in names)
     noise = need("qiskit_aer.noise", extra="ibm", purpose="simulating a device").NoiseModel
     model = noise.from_backend(aer.AerSimulator(target=target), readout_error=False)
     for qubit, (p01, p10) in device.noise_model(active).readout_errors.items():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from qml.nas.evaluation import Evaluation
+
 # Okabe and Ito's colours stay apart for colour-blind readers: blue and vermilion.
 FIRST, SECOND = "#0072b2", "#d55e00"
 INK, SOFT, LINE = "#1c2530", "#5a6675", "#dde3ea"
@@ -53,16 +55,16 @@ _INCHES = 0.45  # of a gate in the drawing of a circuit
 
 
 def plot_training(
-    history: Sequence[Mapping[str, float]],
+    history: Sequence[Mapping[str, float | None]],
     title: str = "",
     *,
     chance: float | None = None,
 ) -> Figure:
-    """Loss and accuracy by epoch.
+    """Loss by epoch, and accuracy below it if there is one.
 
     Args:
-        history: a record for every epoch with "train_loss" and "valid_loss" (mean cross-entropy,
-            nats) and "valid_accuracy" (a fraction).
+        history: a record for every epoch with "train_loss" and "valid_loss" (means, in nats unless
+            another loss was trained) and "valid_accuracy" (a fraction, or None).
         title: of the figure.
         chance: accuracy of guessing, marked by a line.
 
@@ -71,22 +73,35 @@ def plot_training(
     """
     epochs = np.arange(1, len(history) + 1)
     values = {key: [record[key] for record in history] for key in history[0]}
-    with _figure(3.7, 4.0) as figure:
-        top, bottom = figure.subplots(2, 1, sharex=True)
-        _line(top, epochs, values["train_loss"], FIRST, "training")
-        _line(top, epochs, values["valid_loss"], SECOND, "validation", dashed=True)
-        top.set(title=title, ylabel="Loss (nats)")
-        top.set_ylim(0, 1.25 * max(values["train_loss"] + values["valid_loss"]))
-        top.legend(loc="upper right", ncols=2)
-        percent = 100 * np.array(values["valid_accuracy"])
-        _line(bottom, epochs, percent, SECOND, "validation", dashed=True)
-        bottom.set(xlabel="Epoch", ylabel="Accuracy (%)", ylim=(0, 102))
-        if chance is not None:
-            bottom.axhline(100 * chance, **_CHANCE)
-            bottom.text(1, 100 * chance, " guessing", color=SOFT, va="top", ha="right",
-                        transform=bottom.get_yaxis_transform())  # fmt: skip
-        _whole_numbers(bottom)
+    accuracies = [value for value in values["valid_accuracy"] if value is not None]
+    panels = 2 if accuracies else 1
+    with _figure(3.7, 2.0 * panels) as figure:
+        axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+        _losses(axes[0], epochs, values["train_loss"], values["valid_loss"])
+        axes[0].set_title(title)
+        if accuracies:
+            _accuracies(axes[1], epochs, accuracies, chance)
+        axes[-1].set_xlabel("Epoch")
+        _whole_numbers(axes[-1])
     return figure
+
+
+def _losses(axes: Axes, epochs: Any, train: list[Any], valid: list[Any]) -> None:
+    _line(axes, epochs, train, FIRST, "training")
+    _line(axes, epochs, valid, SECOND, "validation", dashed=True)
+    axes.set_ylabel("Loss")
+    low, high = min(0, *train, *valid), max(0, *train, *valid)
+    axes.set_ylim(low, high + 0.25 * (high - low))  # the legend goes above the lines
+    axes.legend(loc="upper right", ncols=2)
+
+
+def _accuracies(axes: Axes, epochs: Any, valid: list[Any], chance: float | None) -> None:
+    _line(axes, epochs, 100 * np.array(valid), SECOND, "validation", dashed=True)
+    axes.set(ylabel="Accuracy (%)", ylim=(0, 102))
+    if chance is not None:
+        axes.axhline(100 * chance, **_CHANCE)
+        axes.text(1, 100 * chance, " guessing", color=SOFT, va="top", ha="right",
+                  transform=axes.get_yaxis_transform())  # fmt: skip
 
 
 def plot_search(history: Sequence[Mapping[str, float]]) -> Figure:
@@ -129,6 +144,33 @@ def plot_best(history: Sequence[Mapping[str, float]]) -> Figure:
         top.set(title="Best candidate", ylabel="Loss (nats)")
         bottom.set(xlabel="Generation", ylabel="Success (%)")
         _whole_numbers(bottom)
+    return figure
+
+
+def plot_front(
+    front: Sequence[tuple[Any, Evaluation]], found: Sequence[tuple[Any, Evaluation]] = ()
+) -> Figure:
+    """Score over two-qubit gates of the best compromises, coloured by depth.
+
+    Args:
+        front: genes and evaluations, as `qml.nas.pareto.pareto_front` gives them.
+        found: others, which are shown behind as grey points.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(5.6, 3.8) as figure:
+        axes = figure.subplots()
+        for pairs, style in (
+            (found, {"color": LINE, "s": 12}),
+            (front, {"c": [e.depth for _, e in front], "cmap": "viridis", "edgecolors": INK}),
+        ):
+            gates, scores = [e.two_qubit_gates for _, e in pairs], [e.score for _, e in pairs]
+            points = axes.scatter(gates, scores, zorder=2, **style)
+        figure.colorbar(points, label="Depth")
+        axes.set(title="Pareto front", xlabel="Two-qubit gates", ylabel="Score (lower is better)")
+        axes.grid(axis="y")
+        _whole_numbers(axes)
     return figure
 
 
@@ -191,6 +233,31 @@ def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str
         axes.set(xticks=range(classes), yticks=range(classes))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
+    return figure
+
+
+def plot_predictions(
+    pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str = ""
+) -> Figure:
+    """What a model predicts over what is true, by kind of sample: a panel each.
+
+    Args:
+        pairs: (predicted, true) numbers by the name of their kind.
+        title: of the figure.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    everything = np.concatenate([np.concatenate(pair) for pair in pairs.values()])
+    ends = (everything.min(), everything.max())
+    with _figure(2.9 * len(pairs), 3.3) as figure:
+        figure.suptitle(title)
+        panels = figure.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, (name, (predicted, true)) in zip(panels, pairs.items(), strict=True):
+            axes.plot(ends, ends, **_CHANCE)
+            axes.plot(true, predicted, "o", color=FIRST, ms=3, alpha=0.5)
+            axes.set(title=name, xlabel="Simulated", aspect="equal")
+        panels[0].set_ylabel("Predicted")
     return figure
 
 

@@ -161,5 +161,5 @@ class Trainer:
         )
 
 
-def _history(state: TrainState) -> list[dict[str, float]]:
+def _history(state: TrainState) -> list[dict[str, float | None]]:
     return [record._asdict() for record in state.history]

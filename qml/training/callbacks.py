@@ -28,7 +28,7 @@ def progress_bar(title: str, epochs: int) -> Iterator[Callable[[TrainState], Non
 
 
 class TensorBoard:
-    """Writes "loss/train", "loss/validation" (nats) and "accuracy/validation" for TensorBoard.
+    """Writes "loss/train", "loss/validation" and "accuracy/validation", if any, for TensorBoard.
 
     Args:
         folder: of the event files; `tensorboard --logdir` shows them.
@@ -52,5 +52,6 @@ class TensorBoard:
             "accuracy/validation": record.valid_accuracy,
         }
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, state.epoch)
+            if value is not None:
+                self._writer.add_scalar(name, value, state.epoch)
         self._writer.flush()

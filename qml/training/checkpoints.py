@@ -20,11 +20,14 @@ _STATE_KEY = "state"
 
 
 class EpochRecord(NamedTuple):
-    """What an epoch came to: mean cross-entropy (nats) in training and validation, and accuracy."""
+    """What an epoch came to: mean loss in training and validation, and accuracy.
+
+    The accuracy is None where targets are no classes; the loss is in nats unless `fit` got another.
+    """
 
     train_loss: float
     valid_loss: float
-    valid_accuracy: float
+    valid_accuracy: float | None
 
 
 @dataclass
@@ -54,8 +57,8 @@ class TrainState:
     @property
     def note(self) -> str:
         """Loss and accuracy of the last epoch in a few words."""
-        record = self.history[-1]
-        return f"loss {record.valid_loss:.3f}, accuracy {record.valid_accuracy:.3f}"
+        _, loss, accuracy = self.history[-1]
+        return f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {accuracy:.3f}")
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors under "<name>/", without that."""

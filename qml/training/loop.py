@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.parametrize import is_parametrized
 
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
 from qml.training.checkpoints import Checkpoint, Choices, EpochRecord, TrainState
+from qml.training.threads import threads_for
 from qsim import Circuit
 from qsim.errors import UsageError
 
@@ -67,11 +69,15 @@ class TrainConfig:
 
 
 class Evaluation(NamedTuple):
-    """Mean cross-entropy (nats) and fraction of right answers."""
+    """Mean loss, and the fraction of right answers where targets are classes, otherwise None."""
 
     loss: float
-    accuracy: float
+    accuracy: float | None
 
+
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Outputs [batch, ...] and targets [batch, ...] -> their mean loss, a scalar to minimize: any of
+`torch.nn.functional` that fits them, or one's own."""
 
 Callback: TypeAlias = Callable[[TrainState], None]
 """Gets the state after every epoch."""
@@ -89,12 +95,13 @@ def fit(
     callbacks: Sequence[Callback] = (),
     sampler: CircuitSampler | None = None,
     pruner: Pruner | None = None,
+    loss: Loss = cross_entropy,
 ) -> TrainState:
-    """Minimize the cross-entropy of `model` in place.
+    """Minimize the loss of `model` in place.
 
     Args:
-        model: samples [batch, ...] -> logits [batch, classes]; a QuantumLayer if there is a sampler
-            or a pruner, otherwise any module.
+        model: samples [batch, ...] -> logits [batch, classes], or whatever else the loss takes; a
+            QuantumLayer if there is a sampler or a pruner, otherwise any module.
         train, valid: samples to train on, and those that tell how well it goes.
         config: settings.
         seed, stage: with the number of the epoch they determine every random draw.
@@ -103,29 +110,31 @@ def fit(
             `progress_bar`, `TensorBoard`.
         sampler: draws the circuit of every step; without it, every step trains the model's own.
         pruner: chooses weights that are held fixed, before every epoch.
+        loss: what is minimized; for regression `torch.nn.functional.mse_loss`, say.
 
     Returns:
         The state after the last epoch. The model is that of the last epoch, with patience that of
         the best one.
 
     Raises:
-        UsageError: if the loss is no longer a finite number. The model is then that of the last
-            good state, which is the last one that the callbacks got.
+        UsageError: if the loss does not fit the targets or is not a scalar, or if it is no longer a
+            finite number. The model is then that of the last good state, which is the last one
+            that the callbacks got.
     """
-    loop = _Loop(model, train, valid, config, seed, stage, sampler, pruner)
+    loop = _Loop(model, train, valid, config, seed, stage, sampler, pruner, loss)
     state = state or TrainState(_snapshot(model))
     loop.resume(state)
-    with _threads_for(model, config):
+    with threads_for(config.batch_size * _numbers_in(model)):
         while state.epoch < config.epochs and not _out_of_patience(state, config):
             try:
                 state = loop.epoch(state)
             except _Diverged as diverged:
-                _load(model, state.part("model"))
+                load_model(model, state.part("model"))
                 raise _stopped(diverged, state.epoch, stage, callbacks) from None
             for callback in callbacks:
                 callback(state)
     if config.patience is not None and state.epoch:
-        _load(model, state.part("best"))
+        load_model(model, state.part("best"))
     return state
 
 
@@ -135,38 +144,50 @@ def predict(model: nn.Module, x: Tensor) -> Tensor:
     training = model.training
     model.eval()
     try:
-        logits: Tensor = model(x)
+        outputs: Tensor = model(x)
     finally:
         model.train(training)
-    return logits
+    return outputs
 
 
-def evaluate(model: nn.Module, split: Split) -> Evaluation:
-    """Loss and accuracy of the model, of a circuit its own, all samples in one batch."""
-    logits = predict(model, split.x)
-    loss = cross_entropy(logits, split.y)
-    accuracy = (logits.argmax(1) == split.y).float().mean()
-    return Evaluation(loss.item(), accuracy.item())
+def evaluate(model: nn.Module, split: Split, loss: Loss = cross_entropy) -> Evaluation:
+    """Loss and accuracy of the model, of a circuit its own, all samples in one batch.
+
+    Raises:
+        UsageError: if the loss does not fit the targets, or is not a scalar.
+    """
+    outputs = predict(model, split.x)
+    return Evaluation(_mean(loss, outputs, split.y).item(), _accuracy(outputs, split.y))
 
 
-# Amplitudes and parameters times samples below which a step is over before a second thread wakes
-# up; on a busy machine PyTorch's threads would wait for each other far longer than they work.
-_SMALL_STEP = 2**16
+def _accuracy(outputs: Tensor, targets: Tensor) -> float | None:
+    """The fraction of right answers, if outputs are logits and targets are classes."""
+    if targets.is_floating_point() or targets.ndim != 1 or outputs.shape[1:].numel() < 2:
+        return None
+    return (outputs.argmax(1) == targets).float().mean().item()
 
 
-@contextmanager
-def _threads_for(model: nn.Module, config: TrainConfig) -> Iterator[None]:
-    """One thread for small models, the caller's number for others."""
-    before = torch.get_num_threads()
+def _mean(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean loss of a batch, a scalar."""
+    if loss is cross_entropy and targets.is_floating_point() and targets.ndim < 2:
+        raise UsageError(
+            f"cross-entropy takes classes (int64) as targets, not {targets.dtype} of the shape "
+            f"{list(targets.shape)}: for regression give loss=torch.nn.functional.mse_loss, say"
+        )
+    value = loss(outputs, targets)
+    if value.ndim:
+        raise UsageError(
+            f"the loss of a batch is one number, not a tensor of the shape {list(value.shape)}: "
+            "take its mean"
+        )
+    return value
+
+
+def _numbers_in(model: nn.Module) -> int:
+    """Amplitudes and parameters for each sample."""
     layers = [module for module in model.modules() if isinstance(module, QuantumLayer)]
     size = sum(1 << layer.circuit.num_qubits for layer in layers)
-    size += sum(parameter.numel() for parameter in model.parameters())
-    if config.batch_size * size < _SMALL_STEP:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return size + sum(parameter.numel() for parameter in model.parameters())
 
 
 def epoch_generator(seed: int, stage: str, epoch: int) -> np.random.Generator:
@@ -200,11 +221,17 @@ class _Loop:
     stage: str
     sampler: CircuitSampler | None
     pruner: Pruner | None
+    loss: Loss
 
     def __post_init__(self) -> None:
         if self.sampler is None and self.pruner is None:
             self.weights = None
         elif isinstance(self.model, QuantumLayer):
+            if self.pruner is not None and is_parametrized(self.model, "weights"):
+                raise UsageError(
+                    "a pruner holds weights themselves, but here they are computed, as by "
+                    "straight_through: prune first, then quantize the circuit that is left"
+                )
             self.weights = self.model.weights
         else:
             raise UsageError(
@@ -214,7 +241,7 @@ class _Loop:
 
     def resume(self, state: TrainState) -> None:
         """Put a state into the model and a new optimizer."""
-        _load(self.model, state.part("model"))
+        load_model(self.model, state.part("model"))
         # The fused kernel takes one call a step; a step on so few weights is all overhead.
         self.optimizer = torch.optim.Adam(
             self.model.parameters(),
@@ -236,7 +263,7 @@ class _Loop:
             self.model, epoch_generator(self.seed, f"{self.stage}/torch", state.epoch)
         ):
             loss, choices = self._steps(state, rng, frozen)
-            found = evaluate(self.model, self.valid)
+            found = evaluate(self.model, self.valid, self.loss)
         record = EpochRecord(loss, _finite(found.loss, "in validation"), found.accuracy)
         tensors = _snapshot(self.model, self.optimizer) | self._best(state, record)
         if frozen is not None:
@@ -258,7 +285,7 @@ class _Loop:
             rate = _learning_rate(self.config, state.epoch * steps + step, steps)
             self.optimizer.param_groups[0]["lr"] = rate
             self.optimizer.zero_grad()
-            loss = cross_entropy(self.model(*arguments), train.y[index])
+            loss = _mean(self.loss, self.model(*arguments), train.y[index])
             loss.backward()
             self._update(frozen)
             total += len(index) * _finite(loss.item(), f"at step {step + 1}")
@@ -342,7 +369,7 @@ def _prefixed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}/{key}": tensor.detach().clone() for key, tensor in tensors.items()}
 
 
-def _load(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Put saved tensors into the model. Raises UsageError if they are those of another one."""
     sizes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     for name, tensor in model.state_dict().items():

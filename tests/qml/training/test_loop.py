@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from sklearn.datasets import load_diabetes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
+from torch.nn.functional import mse_loss, multi_margin_loss
 
 from qml.data.tasks import Split
 from qml.nas.spaces import U3CU3
@@ -19,11 +21,11 @@ from qml.nas.supercircuit import SuperCircuit
 from qml.nn.ansatz import add_template
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
-from qml.pruning import PruneConfig, SmallAnglePruner
+from qml.pruning import GatePruner, PruneConfig
 from qml.training.callbacks import TensorBoard, progress_bar
 from qml.training.checkpoints import Checkpoint, TrainState, write_tensors
 from qml.training.loop import TrainConfig, epoch_generator, evaluate, fit, predict
-from qsim import Circuit
+from qsim import Circuit, PauliString
 from qsim.errors import UsageError
 
 SUPER = SuperCircuit(U3CU3, 2, rotation_encoder(Circuit(2), range(4), ("ry", "rz")))
@@ -48,7 +50,7 @@ def model():
 HOOKS = {
     "plain": lambda: {},
     "sampler": lambda: {"sampler": SUPER.sampler(max_changes=3)},
-    "pruner": lambda: {"pruner": SmallAnglePruner(SUPER.full(), PruneConfig(0.5), CONFIG.epochs)},
+    "pruner": lambda: {"pruner": GatePruner(SUPER.full(), PruneConfig(0.5), CONFIG.epochs)},
 }
 
 
@@ -191,7 +193,7 @@ def test_loss_that_is_not_finite():
     def sampler(rng, previous):
         if seen:
             with torch.no_grad():
-                trained.votes.fill_(np.nan)
+                trained.readout.matrix.fill_(np.nan)
         return SUPER.full(), ()
 
     trained = model()
@@ -324,6 +326,75 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path):
 def test_hooks_on_a_model_without_a_circuit_of_its_own():
     with pytest.raises(UsageError, match="a QuantumLayer or Classifier, not of Sequential"):
         fit(hybrid(), TRAIN, VALID, CONFIG, seed=0, sampler=SUPER.sampler())
+
+
+# --- Other losses --------------------------------------------------------------------------------
+
+
+def diabetes(count):
+    """Four features of real patients as angles, and how far their illness went, standardized."""
+    data = load_diabetes()
+    x = torch.as_tensor(data.data[:count, [2, 3, 7, 8]], dtype=torch.float32)
+    y = torch.as_tensor(data.target[:count], dtype=torch.float32)
+    x, y = 0.5 * (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
+    cut = 3 * count // 4
+    return Split(x[:cut], y[:cut]), Split(x[cut:], y[cut:])
+
+
+class Regressor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        circuit = add_template(rotation_encoder(Circuit(4), gates=("ry",)), "real_amplitudes")
+        generator = torch.Generator().manual_seed(4)
+        self.layer = QuantumLayer(circuit, [PauliString("IIIZ")], generator=generator)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        return self.scale * self.layer(x)[:, 0]
+
+
+def test_regression_on_real_data(tmp_path, capsys):
+    train, valid = diabetes(320)
+    config, keep = TrainConfig(epochs=12, lr=0.05), Checkpoint(tmp_path / "fit.safetensors")
+    board, trained = TensorBoard(tmp_path), Regressor()
+    with progress_bar("Training", config.epochs) as bar:
+        end = fit(
+            trained, train, valid, config,
+            seed=0, loss=mse_loss, callbacks=[keep, board, bar],
+        )  # fmt: skip
+    errors = predict(trained, valid.x) - valid.y
+    assert end.history[-1].valid_loss == pytest.approx(errors.square().mean().item(), rel=1e-5)
+    assert end.history[-1].valid_loss < 0.6 * valid.y.var()  # linear regression comes to 0.44
+    assert evaluate(trained, valid, mse_loss) == end.history[-1][1:]
+    assert keep.load().history == end.history
+    assert {record.valid_accuracy for record in end.history} == {None}
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["loss/train", "loss/validation"]
+    assert end.note == f"loss {end.history[-1].valid_loss:.3f}"
+    assert end.note in capsys.readouterr().out
+
+
+def test_losses_of_ones_own():
+    def margin(logits, classes):
+        return multi_margin_loss(logits, classes, margin=2.0)
+
+    trained = model()
+    end = fit(trained, TRAIN, VALID, TrainConfig(epochs=15, batch_size=11), seed=0, loss=margin)
+    expected = multi_margin_loss(predict(trained, VALID.x), VALID.y, margin=2.0).item()
+    assert end.history[-1].valid_loss == pytest.approx(expected, rel=1e-5)
+    assert end.history[-1].valid_accuracy > 0.9
+
+
+def test_losses_that_do_not_fit():
+    train, valid = diabetes(20)
+    with pytest.raises(UsageError, match=r"takes classes .* not torch.float32 of .*mse_loss"):
+        fit(Regressor(), train, valid, TrainConfig(epochs=1), seed=0)
+    with pytest.raises(UsageError, match=r"one number, not a tensor of the shape \[15\]"):
+        fit(
+            Regressor(), train, valid, TrainConfig(epochs=1),
+            seed=0, loss=lambda outputs, targets: (outputs - targets) ** 2,
+        )  # fmt: skip
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
