@@ -13,7 +13,7 @@ import torch
 import qsim.engines
 import qsim.engines.cuda.gpu
 import qsim.memory
-from qsim import Circuit, Input, UsageError, Weight, state
+from qsim import Circuit, UsageError, Weight, state
 from qsim.engines import select_engine
 from qsim.engines.cuda import CudaEngine, compiling
 from qsim.engines.reference import ReferenceEngine
@@ -209,12 +209,6 @@ class Fake:
     def __init__(self, **results: Any) -> None:
         for name, result in results.items():
             setattr(self, name, lambda result=result: result)
-
-
-def test_tensors_on_two_devices_are_refused() -> None:
-    circuit = Circuit(1).rx(Weight(0), 0).ry(Input(0), 0)
-    with pytest.raises(UsageError, match=r"are on different devices: \['cpu', 'meta'\]"):
-        state(circuit, torch.rand(1), torch.rand(1, device="meta"))
 
 
 def test_noise_beyond_the_memory_of_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
