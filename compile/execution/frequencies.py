@@ -39,7 +39,8 @@ def frequencies(compiled: Compiled) -> tuple[tuple[float, ...], ...]:
 def _scale(angle: object, parameter: object, gate: str) -> float:
     """What the angle gains for each radian of the parameter."""
     slope = angle.gradient(parameter)  # type: ignore[attr-defined]
-    if gate not in _TURNS or getattr(slope, "parameters", ()):
+    free = getattr(slope, "parameters", None)
+    if gate not in _TURNS or free:
         raise UsageError(
             f"the angle {angle} of {gate} has no parameter-shift rule: take method='spsa'"
         )

@@ -1,7 +1,7 @@
-"""IBM Quantum without a network: the real client library, over a service that keeps jobs in a folder.
+"""IBM Quantum without a network: the real client library, over a service with jobs in a folder.
 
-What the library would send is decoded and simulated when its result is asked for. A job outlives the
-process that submitted it, and requests fail as the test says.
+What the library would send is decoded and simulated when its result is asked for. A job outlives
+the process that submitted it, and requests fail as the test says.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class FakeService(QiskitRuntimeService):
     """A service whose jobs are files.
 
     Attributes:
-        before, after: errors that the next requests of a kind ("run", "jobs", "result") raise before
-            they are served, and after.
+        before, after: errors that the next requests of a kind ("run", "jobs", "result") raise
+            before they are served, and after.
         cut: changes the next result.
         sessions: "open" or "closed", by id.
     """
