@@ -43,13 +43,15 @@ class Sizes:
     Attributes:
         space: design space of `qml.nas.spaces.SPACES`.
         blocks: of it, for tasks of up to `EXACT_QUBITS` qubits and for larger ones.
+        energy_steps: of training the SuperCircuit of a molecule.
         super_epochs, epochs, tuning_epochs: of the SuperCircuit, of a circuit from scratch, and of
             what changes a trained circuit.
         lr: peak learning rate.
         batch_size: samples a step.
         search: population and generations.
         search_samples: validation samples that score a sub-circuit.
-        finalists: circuits of a search that are trained further before the best is taken.
+        finalists, energy_finalists: circuits of a search that are trained further before the best
+            is taken; those of a molecule are trained in hundredths of a second.
         prune_target: fraction of the gates that pruning takes.
         quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
         injection: factor of QuantumNAT's injected errors.
@@ -63,6 +65,7 @@ class Sizes:
 
     space: str = "u3cu3"
     blocks: tuple[int, int] = (8, 4)
+    energy_steps: int = 2000
     super_epochs: int = 100
     epochs: int = 50
     tuning_epochs: int = 30
@@ -71,6 +74,7 @@ class Sizes:
     search: SearchConfig = field(default_factory=lambda: SearchConfig(generations=15))
     search_samples: int = 500
     finalists: int = 10
+    energy_finalists: int = 60
     prune_target: float = 0.3
     quantize_target: float = 0.5
     injection: float = 0.05

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from qml.bench.energies import MOLECULE_TASKS
 from qml.bench.study import CellName
 from qml.runs import RunFolder
 
@@ -43,9 +44,10 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
 
 def _cells(record: dict[str, Any]) -> Iterator[str]:
     yield from (record["task"], record["device"], record["row"])
+    factor, unit = (1, " mHa") if record["task"] in MOLECULE_TASKS else (100, " %")
     for key in ("noise_free", "noisy"):
         middle, spread = record[key]
-        yield f"{100 * middle:.1f} ± {100 * spread:.1f}"
+        yield f"{factor * middle:.1f} ± {factor * spread:.1f}{unit}"
     for key, digits in (("one_qubit_gates", 0), ("two_qubit_gates", 0), ("esp", 3), ("seconds", 1)):
         yield f"{record[key][0]:.{digits}f}"
     yield str(record["seeds"])

@@ -40,9 +40,7 @@ def quantumnas(
     with console.status("Loading packages, data and devices"):
         from qml.bench import study, table
         from qml.bench.cells import Sizes
-        from qml.bench.rows import ABLATIONS, ROWS
 
-        rows = [*ROWS, *(ABLATIONS if ablations else ())]
         names, left_out = study.cells(
             task or study.TASKS, device or study.DEVICES, seed or study.SEEDS
         )
@@ -50,7 +48,9 @@ def quantumnas(
     for sentence in left_out:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     with folder.lock(), ConsoleReporter(console) as reporter:
-        study.run_study(folder, Sizes(), names, rows, processes=processes, reporter=reporter)
+        study.run_study(
+            folder, Sizes(), names, ablations=ablations, processes=processes, reporter=reporter
+        )
     records = table.summary(folder, names)
     folder.write_json("table.json", records)
     text = table.markdown(records)
