@@ -7,29 +7,30 @@
 Qiskit is imported by what needs it, when it is called.
 """
 
+from compile.calibration.fakes import fake_device_names
+from compile.compilation import compile
 from compile.compiled import Compiled
-from compile.device import Device
-from compile.esp import gate_esp, readout_esp
+from compile.device import CalibrationWarning, Device
+from compile.esp import Esp, estimate_esp
 from compile.execution import Executor, Job, Mitigation, Usage, estimate_usage, run
-from compile.fakes import fake_device_names
 from compile.noisy import NoisyCircuit, noisy
 from compile.plots import plot_device
-from compile.transpilation import compile
 
 __all__ = [
+    "CalibrationWarning",
     "Compiled",
     "Device",
+    "Esp",
     "Executor",
     "Job",
     "Mitigation",
     "NoisyCircuit",
     "Usage",
     "compile",
+    "estimate_esp",
     "estimate_usage",
     "fake_device_names",
-    "gate_esp",
     "noisy",
     "plot_device",
-    "readout_esp",
     "run",
 ]

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from compile.compiled import Compiled
+from compile.compiled import Compiled, place_observable
 from compile.device import Device
 from compile.simulation import on_active_qubits
-from qsim import Circuit, NoiseModel, PauliString, PauliSum, expval
+from qsim import Circuit, NoiseModel, expval
 from qsim.errors import UsageError
 from qsim.interop.qiskit import from_qiskit
-from qsim.observables import Observable, Observables, check_observables
+from qsim.observables import Observables, check_observables
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,9 @@ class NoisyCircuit:
         Exact unless `shots` are given; differentiable in weights, inputs and coefficients.
         """
         measured = check_observables(observables, len(self.places))
-        placed = [self._placed(observable) for observable in measured]
+        size = self.circuit.num_qubits
+        placed = [place_observable(observable, self.places, size) for observable in measured]
         return expval(self.circuit, placed, weights, inputs, noise=self.noise, **options)
-
-    def _placed(self, observable: Observable) -> Observable:
-        """An observable of the logical qubits as one of `circuit`."""
-        if isinstance(observable, PauliSum):
-            strings = [self._on_places(string) for string in observable.strings]
-            return PauliSum(strings, observable.coefficients)
-        return self._on_places(observable)
-
-    def _on_places(self, string: PauliString) -> PauliString:
-        letters = string.label[::-1]  # of qubit 0 first
-        return PauliString.from_sparse(letters, self.places, self.circuit.num_qubits)
 
 
 def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCircuit:
@@ -77,8 +67,7 @@ def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCir
             f"the circuit was compiled for {compiled.device_name}, so the noise of {device.name} "
             "does not fit: compile it for that device"
         )
-    small, active = on_active_qubits(compiled.measured())
-    small.remove_final_measurements(inplace=True)
+    small, active = on_active_qubits(compiled.circuit, compiled.final_layout)
     circuit = Circuit(len(active), compiled.num_weights, compiled.num_inputs)
     circuit.compose(from_qiskit(small))
     places = tuple(active.index(qubit) for qubit in compiled.final_layout)

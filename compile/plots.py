@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,15 @@ _COLORS = "cividis_r"  # reads the same for colour-blind readers; dark is bad
 _INCHES = 0.7  # between neighbouring qubits
 _BAR: dict[str, Any] = {"fraction": 0.06, "aspect": 24}
 _LABELLED = 40  # qubits up to which every one bears its number
+
+
+class Colours(NamedTuple):
+    """What the colours of a map tell: numbers of qubits and of working couplings."""
+
+    qubits: Sequence[float]
+    edges: Sequence[float]
+    qubit_title: str
+    edge_title: str
 
 
 def plot_device(
@@ -41,7 +50,6 @@ def plot_device(
         UsageError: matplotlib is missing, the circuit was compiled for another device, or a qubit
             to highlight does not exist.
     """
-    figure_module = need("matplotlib.figure", extra="plot", purpose="drawing a device")
     labels = _labels(device, compiled)
     ringed = set(highlight) | set(labels)
     if unknown := ringed - set(range(device.num_qubits)):
@@ -49,14 +57,44 @@ def plot_device(
             f"{device.name} has qubits 0 to {device.num_qubits - 1}: there is no {min(unknown)} "
             "to highlight"
         )
+    colours = Colours(
+        [device.readout_error(qubit) for qubit in range(device.num_qubits)],
+        [device.two_qubit_error(*edge) for edge in device.edges],
+        "Readout error",
+        "Two-qubit gate error",
+    )
+    return _map(device, colours, ringed, labels)
+
+
+def plot_losses(compiled: Compiled) -> Figure:
+    """Map of a device, coloured by how probable a circuit is to fail on each qubit and coupling.
+
+    A qubit fails by its one-qubit gates, its waits and its reading; see `Compiled.esp_parts`.
+
+    Raises:
+        UsageError: matplotlib is missing.
+    """
+    device, parts = compiled.device, compiled.esp_parts
+    labels = _labels(device, compiled)
+    colours = Colours(
+        [1 - parts.of_qubit(qubit) for qubit in range(device.num_qubits)],
+        [1 - parts.gates.get(edge, 1.0) for edge in device.edges],
+        "Loss by pulses, waits and readout",
+        "Loss by two-qubit gates",
+    )
+    return _map(device, colours, set(labels), labels)
+
+
+def _map(device: Device, colours: Colours, ringed: set[int], labels: dict[int, str]) -> Figure:
+    figure_module = need("matplotlib.figure", extra="plot", purpose="drawing a device")
     places = _places(device)
     (left, bottom), (right, top) = places.min(0) - 0.8, places.max(0) + 0.8
     inches = (_INCHES * (right - left) + 2.4, max(_INCHES * (top - bottom) + 0.6, 2.8))
     figure = figure_module.Figure(figsize=inches, layout="constrained")
     axes = figure.add_subplot()
-    couplings = _draw_couplings(axes, device, places)
-    qubits = _draw_qubits(axes, device, places, ringed, labels)
-    for artist, title in ((qubits, "Readout error"), (couplings, "Two-qubit gate error")):
+    couplings = _draw_couplings(axes, device, places, colours.edges)
+    qubits = _draw_qubits(axes, places, colours.qubits, ringed, labels)
+    for artist, title in ((qubits, colours.qubit_title), (couplings, colours.edge_title)):
         if artist is not None:
             outliers = artist.get_array().max() > artist.norm.vmax
             extend = "max" if outliers else "neither"
@@ -88,10 +126,8 @@ def _labels(device: Device, compiled: Compiled | None) -> dict[int, str]:
 
 def _places(device: Device) -> np.ndarray:
     """Positions [qubits, 2], neighbours about 1 apart: from the chip, or unfolded couplings."""
-    configuration = getattr(device.backend, "configuration", lambda: None)()
-    given = getattr(configuration, "coords", None)
-    if given is not None and len(given) == device.num_qubits:
-        return np.asarray(given, dtype=float) * (1, -1)  # rows run downward
+    if device.coords is not None:
+        return np.asarray(device.coords, dtype=float) * (1, -1)  # rows run downward
     rustworkx = need("rustworkx", extra="ibm", purpose="drawing a device")
     graph = rustworkx.PyGraph()
     graph.add_nodes_from(range(device.num_qubits))
@@ -116,7 +152,7 @@ def _unfolded(distances: np.ndarray) -> np.ndarray:
     return places
 
 
-def _draw_couplings(axes: Axes, device: Device, places: np.ndarray) -> Any:
+def _draw_couplings(axes: Axes, device: Device, places: np.ndarray, errors: Sequence[float]) -> Any:
     collections = need("matplotlib.collections", extra="plot", purpose="drawing a device")
     dead = [places[list(edge)] for edge in device.dead_edges]
     axes.add_collection(
@@ -127,7 +163,6 @@ def _draw_couplings(axes: Axes, device: Device, places: np.ndarray) -> Any:
     lines = collections.LineCollection(
         [places[list(edge)] for edge in device.edges], cmap=_COLORS, linewidths=5, zorder=1
     )
-    errors = [device.two_qubit_error(*edge) for edge in device.edges]
     lines.set_array(errors)
     lines.set_norm(_scale(errors))
     axes.add_collection(lines)
@@ -135,10 +170,13 @@ def _draw_couplings(axes: Axes, device: Device, places: np.ndarray) -> Any:
 
 
 def _draw_qubits(
-    axes: Axes, device: Device, places: np.ndarray, ringed: set[int], labels: dict[int, str]
+    axes: Axes,
+    places: np.ndarray,
+    errors: Sequence[float],
+    ringed: set[int],
+    labels: dict[int, str],
 ) -> Any:
-    qubits = range(device.num_qubits)
-    errors = [device.readout_error(qubit) for qubit in qubits]
+    qubits = range(len(places))
     dots = axes.scatter(
         places[:, 0],
         places[:, 1],
@@ -152,7 +190,7 @@ def _draw_qubits(
     )
     fills = dots.to_rgba(np.asarray(errors))
     for qubit, (x, y) in enumerate(places):
-        if device.num_qubits <= _LABELLED or qubit in ringed:
+        if len(places) <= _LABELLED or qubit in ringed:
             light = np.dot(fills[qubit, :3], (0.299, 0.587, 0.114)) > 0.5
             color = INK if light else "white"
             axes.text(x, y, str(qubit), color=color, ha="center", va="center", fontsize=8)
@@ -161,7 +199,7 @@ def _draw_qubits(
     return dots
 
 
-def _scale(errors: list[float]) -> Any:
+def _scale(errors: Sequence[float]) -> Any:
     """Colours from 0 to the largest error, but outliers share the darkest one."""
     colors = need("matplotlib.colors", extra="plot", purpose="drawing a device")
     largest, usual = max(errors), 4 * float(np.median(errors))

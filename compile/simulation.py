@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from compile.calibration.targets import cut
 from compile.device import Device
-from compile.targets import cut
 from qsim.errors import need
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qml.commands import bench
+from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
@@ -28,6 +30,8 @@ app = typer.Typer(
     help="Train, search, prune and compile quantum classifiers, and run them on IBM devices.",
     add_completion=False,
 )
+
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,13 +62,8 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command()
-def devices() -> None:
-    """List the device snapshots, which need no account."""
-    from compile import fake_device_names
-
-    for name in fake_device_names():
-        typer.echo(name)
+app.command("devices")(compiling.devices)
+app.command("compile")(compiling.compile_file)
 
 
 @app.command()

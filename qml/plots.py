@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from qml.nas.evaluation import Evaluation
+
 # Okabe and Ito's colours stay apart for colour-blind readers: blue and vermilion.
 FIRST, SECOND = "#0072b2", "#d55e00"
 INK, SOFT, LINE = "#1c2530", "#5a6675", "#dde3ea"
@@ -145,6 +147,33 @@ def plot_best(history: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
+def plot_front(
+    front: Sequence[tuple[Any, Evaluation]], found: Sequence[tuple[Any, Evaluation]] = ()
+) -> Figure:
+    """Score over two-qubit gates of the best compromises, coloured by depth.
+
+    Args:
+        front: genes and evaluations, as `qml.nas.pareto.pareto_front` gives them.
+        found: others, which are shown behind as grey points.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(5.6, 3.8) as figure:
+        axes = figure.subplots()
+        for pairs, style in (
+            (found, {"color": LINE, "s": 12}),
+            (front, {"c": [e.depth for _, e in front], "cmap": "viridis", "edgecolors": INK}),
+        ):
+            gates, scores = [e.two_qubit_gates for _, e in pairs], [e.score for _, e in pairs]
+            points = axes.scatter(gates, scores, zorder=2, **style)
+        figure.colorbar(points, label="Depth")
+        axes.set(title="Pareto front", xlabel="Two-qubit gates", ylabel="Score (lower is better)")
+        axes.grid(axis="y")
+        _whole_numbers(axes)
+    return figure
+
+
 def plot_accuracy(
     rows: Mapping[str, tuple[float, float]], samples: int, *, chance: float | None = None
 ) -> Figure:
@@ -204,6 +233,31 @@ def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str
         axes.set(xticks=range(classes), yticks=range(classes))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
+    return figure
+
+
+def plot_predictions(
+    pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str = ""
+) -> Figure:
+    """What a model predicts over what is true, by kind of sample: a panel each.
+
+    Args:
+        pairs: (predicted, true) numbers by the name of their kind.
+        title: of the figure.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    everything = np.concatenate([np.concatenate(pair) for pair in pairs.values()])
+    ends = (everything.min(), everything.max())
+    with _figure(2.9 * len(pairs), 3.3) as figure:
+        figure.suptitle(title)
+        panels = figure.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, (name, (predicted, true)) in zip(panels, pairs.items(), strict=True):
+            axes.plot(ends, ends, **_CHANCE)
+            axes.plot(true, predicted, "o", color=FIRST, ms=3, alpha=0.5)
+            axes.set(title=name, xlabel="Simulated", aspect="equal")
+        panels[0].set_ylabel("Predicted")
     return figure
 
 

@@ -1,11 +1,12 @@
 """Run folders: what a run of the main job keeps on disk, written so that a kill never damages it.
 
-Layout of a run folder (format 3)::
+Layout of a run folder (format 4)::
 
     run.json                      format, version, created, config, seeds, versions of the packages
     calibration.json              ``Device.calibration()`` at the start of the run
     stages/<stage>.json           result of a finished stage, with its seconds
     checkpoints/<stage>.safetensors   state of the stage under way: tensors, and JSON in the header
+    evaluations.jsonl             every evaluation of the search (``qml.nas.evaluations``)
     weights/<circuit>.safetensors     tensor "weights" of a finished circuit
     circuits/<circuit>.json           its logical circuit, weights bound, inputs symbolic
     circuits/<circuit>.logical.qasm   the same as OpenQASM 3
@@ -40,7 +41,7 @@ from qsim.errors import UsageError
 from qsim.files import reason, unwritable, write_atomically
 
 FORMAT = "efficient-qml run"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 TITLES = {
     "baseline": "Training the baseline",
@@ -59,6 +60,7 @@ CIRCUITS = {
 }
 """Circuits that are trained and run on the device."""
 RESULTS_FILE = "results.json"
+EVALUATIONS_FILE = "evaluations.jsonl"
 _RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"
 _REMEDY = "start a new run in another folder"

@@ -7,7 +7,7 @@ qubit of a gate is its lowest bit. Controlled gates come from `qsim.gates.contro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +227,7 @@ def phase_rotations(circuit: Circuit, phases: np.ndarray) -> Circuit:
 
 
 def gray_rotations(
-    circuit: Circuit, name: str, angles: np.ndarray, first: int, target: int
+    circuit: Circuit, name: str, angles: Sequence[Any] | np.ndarray, first: int, target: int
 ) -> None:
     """For all m, rotate the target by angles[m] with its bit added to the bits of m.
 
@@ -241,9 +241,10 @@ def gray_rotations(
 
     last = 0
     for mask in (k ^ k >> 1 for k in range(len(angles))):
-        if abs(angles[mask]) > 1e-13:
+        angle = angles[mask]
+        if not isinstance(angle, float) or abs(angle) > 1e-13:
             add(last ^ mask)
-            circuit.append(name, target, [float(angles[mask])])
+            circuit.append(name, target, [angle])
             last = mask
     add(last)
 

@@ -149,7 +149,15 @@ def estimate_from(
 def means(setting: Setting, read: Tensor) -> Tensor:
     """Means of a setting's strings, float64 [rows, strings], from readings int64 [rows, shots]."""
     supports = torch.tensor(setting.supports, device=read.device)
-    return 1 - 2 * _parity(read[:, None] & supports[:, None]).double().mean(2)
+    rows, shots = read.shape
+    states = 2 ** len(setting.basis)
+    if states > shots:
+        return 1 - 2 * _parity(read[:, None] & supports[:, None]).double().mean(2)
+    # There are fewer states than shots: look at each state once.
+    offsets = states * torch.arange(rows, device=read.device)[:, None]
+    counts = (read + offsets).flatten().bincount(minlength=rows * states).view(rows, states)
+    parities = _parity(torch.arange(states, device=read.device)[:, None] & supports).double()
+    return 1 - 2 * (counts.double() @ parities) / shots
 
 
 def _in_bases(

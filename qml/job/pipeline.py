@@ -8,15 +8,15 @@ Every stage leaves ``stages/<stage>.json`` when it has finished, always with its
   "noise_free_accuracy" on the test samples that the device gets too, and "history", a record for
   every epoch with "train_loss", "valid_loss" and "valid_accuracy".
 - "supercircuit": "parameters" and "history".
-- "search": "gene" (the winner: "layout", "widths", "blocks"), "evaluation" (its "score", "loss" and
-  "esp"), and "history", a record for every generation with the "best" and "mean" score and the best
-  one's "loss" and "esp".
+- "search": "gene" (the winner: "layout", "layers", "blocks"), "evaluation" (its "score", "loss",
+  "accuracy", "esp", "two_qubit_gates" and "depth"), and "history", a record for every generation
+  with the "best" and "mean" score and the best one's "loss" and "esp".
 - "device-<circuit>": "noisy_accuracy", "one_qubit_gates", "two_qubit_gates", "depth", "esp",
   "initial_layout", "final_layout", and the "predictions" beside the "labels".
 
 ``results.json`` puts them side by side: "task", "device", "preset", "seed", "shots", "samples",
 "circuits" (a row for every circuit of `CIRCUITS`) and "seconds" by stage. What has finished is
-loaded; what is under way goes on from its last epoch or generation.
+loaded; what is under way goes on from its last epoch, the search from its last evaluation.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ from compile import Compiled, Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
+from qml.nas.estimators import Shots, cost, find_estimator
+from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
+from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
-from qml.nas.scoring import SubCircuitScore
-from qml.nas.search import EvolutionarySearch
+from qml.nas.objectives import Classification
+from qml.nas.search import EvolutionarySearch, SearchConfig, placed_by_qiskit
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
+from qml.pools import OneProcess
 from qml.progress import Reporter
-from qml.runs import CIRCUITS, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
+from qml.runs import CIRCUITS, EVALUATIONS_FILE, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.training.loop import epoch_generator
 from qsim import Circuit, Symbol
 from qsim.errors import need
 
-# Seconds from one execution to the next on IBM devices, most of it the default delay between them.
-REPETITION = 250e-6
 # Samples times elements of a density matrix: 64 samples, or about an hour, on ten qubits.
 MAX_SIMULATED = 2**26
 SEARCHED = ("searched", "pruned")
@@ -128,10 +130,10 @@ class Job:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
-            remarks.append(
-                f"the {executions:,} executions on {self.config.device} will take about "
-                f"{REPETITION * executions / 60:.0f} minutes of quantum time"
-            )
+            if isinstance(estimator := find_estimator(self.sizes.estimator), Shots):
+                samples = min(self.sizes.search_samples, len(self.task.valid))
+                executions += self._search_config().evaluations * samples * estimator.shots
+            remarks.append(cost(self.device, executions))
         return remarks
 
     def run(self, reporter: Reporter) -> dict[str, Any]:
@@ -158,31 +160,60 @@ class Job:
         return Gene.from_json(result["gene"])
 
     def _search(self, stage: Stage, model: Classifier) -> dict[str, Any]:
-        seed, total = self.config.seed, self.sizes.generations
-        train, valid = self.task.train, _first(self.task.valid, self.sizes.search_samples)
-        epochs = self.sizes.tuning_epochs
-        tuning = self.trainer.settings(epochs) if epochs else None
-        score = SubCircuitScore(self.supercircuit, model, train, valid, self.device, tuning, seed)
-        space = GeneSpace(self.supercircuit, self.device)
-        first = [] if stage.state else self._first_genes(score)
-        search = EvolutionarySearch(space, score, self.sizes, seed, first=first, state=stage.state)
-        self.reporter.start(TITLES["search"], total, search.generation, "generations")
-        while search.generation < total:
+        seed = self.config.seed
+        config = self._search_config()
+        space, evaluator = GeneSpace(self.supercircuit, self.device), self._evaluator(model)
+        log = EvaluationLog(self.folder.path / EVALUATIONS_FILE, evaluator.about())
+        self.reporter.start(TITLES["search"], config.generations, 0, "generations")
+
+        def tell(count: int) -> None:
+            self.reporter.update(search.generation, f"{count} candidates")
+
+        evaluations = Evaluations(space, OneProcess(evaluator), log=log, progress=tell)
+        first = self._first_genes(evaluator)
+        search = EvolutionarySearch(space, evaluations, config, seed, first=first)
+        while search.generation < config.generations:
             line = search.step()
-            stage.save({}, search.state())
+            stage.save({}, search.generation)
             note = f"score {line['best']:.3f}, success {line['esp']:.3f}"
             self.reporter.update(search.generation, note)
         gene, evaluation = search.best
         self.reporter.finish()
         return stage.finish(
-            {"gene": gene.to_json(), "evaluation": asdict(evaluation), "history": search.history}
+            {
+                "gene": gene.to_json(),
+                "evaluation": evaluation.to_json(),
+                "history": search.history,
+            }
         )
 
-    def _first_genes(self, score: SubCircuitScore) -> list[Gene]:
-        """Random sub-circuits where Qiskit would place them: good corners of a large device."""
+    def _search_config(self) -> SearchConfig:
+        sizes = self.sizes
+        return SearchConfig(
+            sizes.parents,
+            sizes.mutations,
+            sizes.crossovers,
+            sizes.generations,
+            sizes.mutation_probability,
+        )
+
+    def _evaluator(self, model: Classifier) -> Evaluator:
+        """What scores the genes of the search."""
+        sizes, seed, train = self.sizes, self.config.seed, self.task.train
+        valid = _first(self.task.valid, sizes.search_samples)
+        inherited = Inherited(self.supercircuit, model.weights)
+        circuits: Circuits = inherited
+        if sizes.tuning_epochs:
+            tuning = self.trainer.settings(sizes.tuning_epochs)
+            circuits = Tuned(inherited, model, train, valid, tuning, seed)
+        objective, estimator = Classification(model, valid), find_estimator(sizes.estimator)
+        return Evaluator(circuits, objective, self.device, estimator, seed=seed)
+
+    def _first_genes(self, evaluator: Evaluator) -> list[Gene]:
+        """Random sub-circuits where Qiskit would place them."""
         rng = epoch_generator(self.config.seed, "search/first", 0)
         configs = [self.supercircuit.sample(rng) for _ in range(self.sizes.parents)]
-        return [Gene(score.qiskit_layout(config), config) for config in configs]
+        return placed_by_qiskit(evaluator, [Gene(None, config) for config in configs])
 
     def run_on_device(self, name: str, layout: Sequence[int] | None) -> None:
         """Compile a trained circuit and run it on the test samples."""

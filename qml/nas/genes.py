@@ -15,23 +15,30 @@ from qsim.errors import UsageError
 
 @dataclass(frozen=True)
 class Gene:
-    """A candidate: physical qubit ``layout[i]`` for logical qubit ``i``, and a sub-circuit."""
+    """A candidate: a sub-circuit, and where it stands on the device.
 
-    layout: tuple[int, ...]
+    Attributes:
+        layout: physical qubit of every logical qubit, or None if Qiskit chooses them.
+        config: the sub-circuit.
+    """
+
+    layout: tuple[int, ...] | None
     config: SubConfig
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON-able dictionary."""
         return {
-            "layout": list(self.layout),
-            "widths": list(self.config.widths),
+            "layout": None if self.layout is None else list(self.layout),
+            "layers": list(self.config.layers),
             "blocks": self.config.blocks,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Gene:
         """The gene of `to_json`."""
-        return cls(tuple(value["layout"]), SubConfig(tuple(value["widths"]), value["blocks"]))
+        layout = value["layout"]
+        config = SubConfig(tuple(value["layers"]), value["blocks"])
+        return cls(None if layout is None else tuple(layout), config)
 
 
 class GeneSpace:
@@ -40,15 +47,16 @@ class GeneSpace:
     Args:
         supercircuit: its sub-circuits are the circuits of the genes.
         device: its edges are where two-qubit gates may go.
+        mapping: whether the mapping is searched, too; otherwise Qiskit chooses it every time.
 
     Raises:
         UsageError: the device has no connected group of ``num_qubits`` qubits.
     """
 
-    def __init__(self, supercircuit: SuperCircuit, device: Device) -> None:
+    def __init__(self, supercircuit: SuperCircuit, device: Device, *, mapping: bool = True) -> None:
         self.supercircuit = supercircuit
+        self.mapping = mapping
         self.num_qubits = num_qubits = supercircuit.num_qubits
-        self.limits = (*supercircuit.limits, supercircuit.space.blocks)
         self.neighbours: list[set[int]] = [set() for _ in range(device.num_qubits)]
         for a, b in device.edges:
             self.neighbours[a].add(b)
@@ -63,7 +71,8 @@ class GeneSpace:
 
     def random(self, rng: np.random.Generator) -> Gene:
         """A random gene whose physical qubits are connected."""
-        return Gene(self._random_layout(rng), self.supercircuit.sample(rng))
+        layout = self._random_layout(rng) if self.mapping else None
+        return Gene(layout, self.supercircuit.sample(rng))
 
     def mutate(self, gene: Gene, probability: float, rng: np.random.Generator) -> Gene:
         """Redraw every element of the gene with the given probability.
@@ -71,37 +80,44 @@ class GeneSpace:
         A logical qubit moves next to the qubits in use or trades places with another one: a place
         far away would only bring SWAP gates.
         """
-        choices = [
-            int(rng.integers(1, limit + 1)) if rng.random() < probability else choice
-            for choice, limit in zip(gene.config.choices, self.limits, strict=True)
-        ]
+        fresh = self.supercircuit.sample(rng)
+        config = _mix(fresh, gene.config, probability, rng)
+        if gene.layout is None:
+            return Gene(None, config)
         layout = list(gene.layout)
         for logical in range(self.num_qubits):
             if rng.random() < probability:
                 self._move(layout, logical, rng)
-        return Gene(tuple(layout), SubConfig.from_choices(choices))
+        return Gene(tuple(layout), config)
 
     def cross(self, first: Gene, second: Gene, rng: np.random.Generator) -> Gene:
         """Take every element from either gene (uniform crossover), no physical qubit twice.
 
         Where the mappings lie in different corners of the device, one of them is taken whole.
         """
-        choices = [
-            a if rng.random() < 0.5 else b
-            for a, b in zip(first.config.choices, second.config.choices, strict=True)
-        ]
-        layout: list[int] = []
-        for a, b in zip(first.layout, second.layout, strict=True):
-            taken, other = (a, b) if rng.random() < 0.5 else (b, a)
-            layout.append(other if taken in layout else taken)
-        crossed = self._repair(layout, first.layout)
-        if not self._connected(crossed):
-            crossed = (first if rng.random() < 0.5 else second).layout
-        return Gene(crossed, SubConfig.from_choices(choices))
+        config = _mix(first.config, second.config, 0.5, rng)
+        return Gene(self._crossed(first.layout, second.layout, rng), config)
 
     def key(self, gene: Gene) -> Gene:
-        """What tells two genes apart: widths of blocks that are switched off do not."""
+        """What tells two genes apart: layers of blocks that are switched off do not."""
         return Gene(gene.layout, self.supercircuit.canonical(gene.config))
+
+    def _crossed(
+        self,
+        first: tuple[int, ...] | None,
+        second: tuple[int, ...] | None,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...] | None:
+        if first is None or second is None:
+            return first or second
+        layout: list[int] = []
+        for a, b in zip(first, second, strict=True):
+            taken, other = (a, b) if rng.random() < 0.5 else (b, a)
+            layout.append(other if taken in layout else taken)
+        crossed = self._repair(layout, first)
+        if self._connected(crossed):
+            return crossed
+        return first if rng.random() < 0.5 else second
 
     def _random_layout(self, rng: np.random.Generator) -> tuple[int, ...]:
         chosen = [int(rng.choice(self.starts))]
@@ -140,3 +156,11 @@ class GeneSpace:
             repaired.append(next(unused) if qubit in seen else qubit)
             seen.add(qubit)
         return tuple(repaired)
+
+
+def _mix(
+    first: SubConfig, second: SubConfig, probability: float, rng: np.random.Generator
+) -> SubConfig:
+    """Every choice from the first configuration with that probability, else from the second."""
+    pairs = zip(first.choices, second.choices, strict=True)
+    return SubConfig.from_choices([a if rng.random() < probability else b for a, b in pairs])

@@ -1,9 +1,10 @@
 """SuperCircuit: one set of weights shared by every circuit of a design space.
 
-QuantumNAS (Wang et al., arXiv:2107.10845): a sub-circuit keeps the first k gates of every layer and
-the first b blocks ("front sampling"), so gates that come first are trained in most sub-circuits.
-While the SuperCircuit is trained, consecutive sub-circuits differ in few choices ("restricted
-sampling"), which steadies the weights.
+QuantumNAS (Wang et al., arXiv:2107.10845): a sub-circuit keeps the first b blocks and of every
+layer the first k gates ("front sampling"), so gates that come first are trained in most
+sub-circuits; or any gates of a layer, where the space says so. While the SuperCircuit is trained,
+consecutive sub-circuits differ in few choices ("restricted sampling"), which steadies the weights,
+and may start from the full circuit ("progressive shrinking").
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import torch
 from torch import Tensor
 
 from qml.nas.spaces import DesignSpace
+from qml.nn.layers import times
 from qsim import Circuit, Gate, Symbol, Weight
 from qsim.errors import UsageError
 from qsim.gates import find_gate
 
 MAX_CHANGES = 7
+MAX_ANY = 62
+"""Gates of a layer of which any may be kept: one bit each of a 64-bit integer."""
 Choices: TypeAlias = tuple[int, ...]
 
 
@@ -30,17 +34,19 @@ class SubConfig:
     """The choices that single out a sub-circuit.
 
     Attributes:
-        widths: gates kept of every layer, block by block, for all blocks of the space, used or not.
+        layers: what is kept of every layer of the full circuit, of blocks in use or not: in a space
+            that keeps "front" gates their number, in one that keeps "any" the sum of 2**k over the
+            gates k.
         blocks: blocks kept.
     """
 
-    widths: tuple[int, ...]
+    layers: tuple[int, ...]
     blocks: int
 
     @property
     def choices(self) -> Choices:
         """All choices as one tuple, number of blocks last: a gene, and what is saved."""
-        return (*self.widths, self.blocks)
+        return (*self.layers, self.blocks)
 
     @classmethod
     def from_choices(cls, choices: Sequence[int]) -> SubConfig:
@@ -48,8 +54,33 @@ class SubConfig:
 
 
 @dataclass(frozen=True)
+class Shrinking:
+    """Progressive shrinking: training starts with the full circuit and ends with all of them.
+
+    In stage s of S a sub-circuit keeps at least the fraction 1 - s / (S - 1) of the blocks and of
+    the gates of every layer (Once-for-all, Cai et al., arXiv:1908.09791; 40 stages in QuantumNAS).
+
+    Attributes:
+        steps: of training, after which all sub-circuits are drawn.
+        stages: in which the least size falls.
+    """
+
+    steps: int
+    stages: int = 40
+
+    def __post_init__(self) -> None:
+        times(self.steps, "steps of shrinking", 1)
+        times(self.stages, "stages of shrinking", 2)
+
+    def least(self, step: int) -> float:
+        """The least fraction that is kept in that step, counted from 0."""
+        stage = min(step * self.stages // self.steps, self.stages - 1)
+        return 1 - stage / (self.stages - 1)
+
+
+@dataclass(frozen=True)
 class _Slot:
-    """A gate of the full circuit; `layer` counts over all blocks, `rank` within the layer."""
+    """A gate of the full circuit; `layer` counts over `first` and all blocks, `rank` within it."""
 
     gate: Gate
     qubits: tuple[int, ...]
@@ -59,7 +90,7 @@ class _Slot:
 
 
 class SuperCircuit:
-    """All sub-circuits of a design space on some qubits behind an encoder.
+    """All sub-circuits of a design space on some qubits, behind an encoder if there is one.
 
     Args:
         space: the design space.
@@ -67,12 +98,13 @@ class SuperCircuit:
         encoder: a circuit of inputs and no weights that comes first.
 
     Attributes:
-        limits: gates of every full layer, block by block: the largest `widths`.
+        sizes: gates of every layer of the full circuit.
         num_weights: number of shared weights.
     """
 
     def __init__(self, space: DesignSpace, num_qubits: int, encoder: Circuit | None = None) -> None:
-        """Raises UsageError for an encoder with weights, or on another number of qubits."""
+        """Raises UsageError for an encoder with weights or on another number of qubits, a layer
+        without gates, or one of more than `MAX_ANY` gates in a space that keeps "any"."""
         self.space = space
         self.num_qubits = num_qubits
         self.encoder = Circuit(num_qubits) if encoder is None else encoder
@@ -87,12 +119,25 @@ class SuperCircuit:
                 f"{self.encoder.num_weights}: encode by inputs and constants only"
             )
         self._slots = tuple(_slots(space, num_qubits))
-        self.limits = tuple(len(layer.sites(num_qubits)) for layer in space.layers) * space.blocks
+        layers = (*space.first, *space.layers * space.blocks)
+        self.sizes = tuple(len(layer.sites(num_qubits)) for layer in layers)
         self.num_weights = sum(len(slot.params) for slot in self._slots)
+        if not all(self.sizes):
+            empty = layers[self.sizes.index(0)]
+            raise UsageError(
+                f"on {num_qubits} qubits {empty} of the design space {space.name} has no gates: "
+                "leave it out or take more qubits"
+            )
+        if space.keep == "any" and max(self.sizes) > MAX_ANY:
+            raise UsageError(
+                f"any gates of a layer can be kept up to {MAX_ANY} in it, but {space.name} on "
+                f"{num_qubits} qubits has {max(self.sizes)}: let it keep 'front' gates"
+            )
 
     def largest(self, blocks: int | None = None) -> SubConfig:
         """Every gate of the first `blocks` blocks (default: of all)."""
-        return SubConfig(self.limits, self.space.blocks if blocks is None else blocks)
+        full = self.sizes if self.space.keep == "front" else [2**size - 1 for size in self.sizes]
+        return SubConfig(tuple(full), self.space.blocks if blocks is None else blocks)
 
     def full(self) -> Circuit:
         """The circuit with every gate."""
@@ -125,67 +170,92 @@ class SuperCircuit:
         return circuit, torch.tensor(index, dtype=torch.int64)
 
     def canonical(self, config: SubConfig) -> SubConfig:
-        """The configuration with its unused widths at their limits: equal for equal circuits."""
+        """The configuration with unused layers as in `largest`: equal for equal circuits."""
         used = self._used(config)
-        return SubConfig((*config.widths[:used], *self.limits[used:]), config.blocks)
+        unused = self.largest().layers[used:]
+        return SubConfig((*config.layers[:used], *unused), config.blocks)
 
     def sample(
         self,
         rng: np.random.Generator,
         previous: SubConfig | None = None,
         max_changes: int = MAX_CHANGES,
+        least: float = 0.0,
     ) -> SubConfig:
-        """Draw every choice uniformly (at least one gate a layer, at least one block).
+        """Draw the numbers of gates and blocks uniformly, one or more, and which gates if any.
 
-        With `previous`, at most `max_changes` choices, drawn among those that differ, leave their
-        old value.
+        Args:
+            rng: what they are drawn with.
+            previous: restricts sampling: at most `max_changes` choices, drawn among those that
+                differ, leave the value that they have here.
+            max_changes: see there.
+            least: fraction of the gates of every layer, and of the blocks, that are kept at least.
         """
-        drawn = rng.integers(1, np.array([*self.limits, self.space.blocks]) + 1)
+        sizes = np.array([*self.sizes, self.space.blocks])
+        fewest = np.maximum(1, np.ceil(least * sizes)).astype(int)
+        counts = rng.integers(fewest, sizes + 1).tolist()
+        if self.space.keep == "any":
+            chosen = zip(counts[:-1], self.sizes, strict=True)
+            counts[:-1] = [_subset(size, count, rng) for count, size in chosen]
         if previous is not None:
-            old = np.array(previous.choices)
-            differing = np.flatnonzero(drawn != old)
+            old = previous.choices
+            differing = [i for i, choice in enumerate(counts) if choice != old[i]]
             if len(differing) > max_changes:
-                kept = rng.permutation(differing)[max_changes:]
-                drawn[kept] = old[kept]
-        return SubConfig.from_choices(drawn.tolist())
+                for i in rng.permutation(differing)[max_changes:]:
+                    counts[i] = old[i]
+        return SubConfig.from_choices(counts)
 
     def sampler(
-        self, max_changes: int = MAX_CHANGES
+        self, max_changes: int = MAX_CHANGES, shrinking: Shrinking | None = None
     ) -> Callable[[np.random.Generator, Choices | None], tuple[Circuit, Choices]]:
-        """Restricted sampling as `qml.training.loop.fit` takes it."""
+        """Restricted sampling, and progressive shrinking, as `qml.training.loop.fit` takes them.
+
+        The choices that it passes on end in the number of steps so far, so that training which is
+        resumed goes on in the same stage.
+        """
 
         def draw(rng: np.random.Generator, previous: Choices | None) -> tuple[Circuit, Choices]:
-            before = None if previous is None else SubConfig.from_choices(previous)
-            config = self.sample(rng, before, max_changes)
-            return self.subcircuit(config), config.choices
+            before, step = None, 0
+            if previous is not None:
+                before, step = SubConfig.from_choices(previous[:-1]), previous[-1]
+            least = 0.0 if shrinking is None else shrinking.least(step)
+            config = self.sample(rng, before, max_changes, least)
+            return self.subcircuit(config), (*config.choices, step + 1)
 
         return draw
 
     def _used(self, config: SubConfig) -> int:
         """Number of layers that the configuration uses, after checking it."""
-        limits = (*self.limits, self.space.blocks)
+        limits = self.largest().choices
         choices = config.choices
         if len(choices) != len(limits) or not all(
             1 <= choice <= limit for choice, limit in zip(choices, limits, strict=True)
         ):
             raise UsageError(
-                f"{self.space.name} on {self.num_qubits} qubits has widths from 1 to {self.limits} "
+                f"{self.space.name} on {self.num_qubits} qubits has layers from 1 to {limits[:-1]} "
                 f"and from 1 to {self.space.blocks} blocks, so {config} does not fit"
             )
-        return config.blocks * len(self.space.layers)
+        return len(self.space.first) + config.blocks * len(self.space.layers)
 
     def _kept(self, config: SubConfig) -> list[_Slot]:
-        used = self._used(config)
-        return [s for s in self._slots if s.layer < used and s.rank < config.widths[s.layer]]
+        used, layers = self._used(config), config.layers
+        if self.space.keep == "front":
+            return [s for s in self._slots if s.layer < used and s.rank < layers[s.layer]]
+        return [s for s in self._slots if s.layer < used and layers[s.layer] >> s.rank & 1]
 
     def _encoded(self, num_weights: int) -> Circuit:
         return Circuit(self.num_qubits, num_weights).compose(self.encoder)
 
 
+def _subset(size: int, count: int, rng: np.random.Generator) -> int:
+    """The bits of `count` out of `size` gates."""
+    return sum(1 << int(rank) for rank in rng.permutation(size)[:count])
+
+
 def _slots(space: DesignSpace, num_qubits: int) -> Iterator[_Slot]:
     """Every gate of the space in the order of execution, weights numbered consecutively."""
     weight = 0
-    for index, layer in enumerate(space.layers * space.blocks):
+    for index, layer in enumerate((*space.first, *space.layers * space.blocks)):
         gate = find_gate(layer.gate)
         for rank, qubits in enumerate(layer.sites(num_qubits)):
             params = tuple(Weight(weight + k) for k in range(gate.num_params))

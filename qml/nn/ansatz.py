@@ -16,7 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from qml.nn.layers import Layer, Sites, add_layers, even, named, new_weights, odd, ring, times
+from qml.nn.layers import (
+    Entanglement,
+    Layer,
+    Sites,
+    add_layers,
+    entangled,
+    even,
+    named,
+    new_weights,
+    odd,
+    ring,
+    times,
+)
 from qsim import Circuit, Gate, Input, library
 from qsim.errors import UsageError
 from qsim.families import multirz
@@ -60,24 +72,30 @@ def two_local(
     circuit: Circuit,
     rotations: Sequence[str] = ("ry",),
     entanglers: Sequence[str] = ("cx",),
-    entanglement: str | Sequence[tuple[int, int]] = "reverse_linear",
+    entanglement: Entanglement = "reverse_linear",
     reps: int = 3,
     final: bool = True,
 ) -> Circuit:
-    """Rotations on every qubit and entanglers on pairs, in turn, as Qiskit's `n_local`.
+    """Rotations on every qubit and entanglers on some, in turn, as Qiskit's `n_local`.
 
     Args:
         circuit: where to append.
         rotations: one-qubit gates, a layer each.
-        entanglers: two-qubit gates, a layer each.
-        entanglement: a pattern of `qml.nn.layers.PATTERNS`, or pairs of qubits.
+        entanglers: gates on two qubits or more, a layer each.
+        entanglement: a pattern of `qml.nn.layers.PATTERNS` or a list of pairs of qubits, for all
+            entanglers; a list of these, one for each; or a function that gives either for
+            repetition 0, 1, ...
         reps: how often both follow each other.
         final: whether the rotations follow once more at the end.
+
+    Raises:
+        UsageError: for patterns that do not fit the entanglers.
     """
-    pairs = entanglement if isinstance(entanglement, str) else tuple(map(tuple, entanglement))
-    turn = tuple(Layer(gate) for gate in rotations)
-    entangle = tuple(Layer(gate, pairs) for gate in entanglers)
-    return Template((*turn, *entangle), last=turn if final else ())(circuit, reps)
+    weights, turn = new_weights(circuit), [Layer(gate) for gate in rotations]
+    for layer in range(times(reps, "reps")):
+        entangle = entangled(entanglers, entanglement, circuit.num_qubits, layer)
+        add_layers(circuit, [*turn, *entangle], weights)
+    return add_layers(circuit, turn, weights) if final else circuit
 
 
 real_amplitudes = partial(two_local, rotations=("ry",), entanglers=("cx",))
@@ -88,7 +106,7 @@ efficient_su2.__doc__ = "RY, RZ and CX, as Qiskit's function of that name."
 
 def excitation_preserving(
     circuit: Circuit,
-    entanglement: str | tuple[tuple[int, int], ...] = "full",
+    entanglement: Entanglement = "full",
     reps: int = 3,
     final: bool = True,
 ) -> Circuit:
@@ -97,11 +115,11 @@ def excitation_preserving(
     Qiskit's function of that name. TorchQuantum gives RXX and RYY an angle each, which does not
     keep the number of ones.
     """
-    weights = new_weights(circuit)
-    turn, pairs = [Layer("rz")], Layer("xx_plus_yy", entanglement).sites(circuit.num_qubits)
-    for _ in range(times(reps, "reps")):
+    weights, turn = new_weights(circuit), [Layer("rz")]
+    for layer in range(times(reps, "reps")):
         add_layers(circuit, turn, weights)
-        for pair in pairs:
+        (pairs,) = entangled(["xx_plus_yy"], entanglement, circuit.num_qubits, layer)
+        for pair in pairs.sites(circuit.num_qubits):
             circuit.append("xx_plus_yy", pair, [2 * next(weights), 0.0])
     return add_layers(circuit, turn, weights) if final else circuit
 

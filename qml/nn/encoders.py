@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from qml.nn.layers import Layer, add_layers, named, times
+from qml.nn.amplitude_gates import amplitude_encoder
+from qml.nn.layers import Layer, Pattern, add_layers, named, places, times
 from qsim import Circuit, Input
 from qsim.errors import UsageError
 from qsim.gates import find_gate
@@ -93,35 +94,36 @@ def pauli_feature_map(
     circuit: Circuit,
     reps: int = 2,
     paulis: Sequence[str] = ("Z", "ZZ"),
-    entanglement: str | tuple[tuple[int, int], ...] = "full",
+    entanglement: Pattern = "full",
     alpha: float = 2.0,
     features: Sequence[int] | None = None,
 ) -> Circuit:
     """H on every qubit, then exp(-i alpha phi(x) P / 2) for Pauli strings P, `reps` times.
 
-    phi(x) is x_q for one letter and (pi - x_q)(pi - x_r) for two (Havlicek et al.,
+    phi(x) is x_q for one letter and (pi - x_q)(pi - x_r)... for more (Havlicek et al.,
     arXiv:1804.11326); up to a global phase this is Qiskit's function of that name.
 
     Args:
         circuit: where to append; returned.
         reps: how often.
-        paulis: strings of one letter, for every qubit, or two, for every pair; the rightmost
-            letter acts on the first qubit of a pair.
-        entanglement: a pattern of `qml.nn.layers.PATTERNS`, or pairs of qubits.
+        paulis: strings of one letter, for every qubit, or of more, for qubits by the pattern; the
+            rightmost letter acts on the first of them.
+        entanglement: a pattern of `qml.nn.layers.PATTERNS`, or the qubits of every string of more
+            than one letter.
         alpha: factor of all angles.
         features: column of every qubit; by default column q for qubit q.
 
     Raises:
-        UsageError: for strings of another length, or another number of features than qubits.
+        UsageError: for strings that do not fit the pattern, or another number of features than
+            qubits.
     """
     columns = _one_each(circuit, features)
-    patterns = {1: Layer("rz"), 2: Layer("rzz", entanglement)}
-    for _ in range(times(reps, "repetitions")):
+    for layer in range(times(reps, "repetitions")):
         circuit.h(range(circuit.num_qubits))
         for string in paulis:
-            if len(string) not in patterns:
-                raise UsageError(f"a Pauli feature map takes strings of 1 or 2 letters: {string!r}")
-            for qubits in patterns[len(string)].sites(circuit.num_qubits):
+            pattern = "each" if len(string) == 1 else entanglement
+            gate = f"the string {string!r}"
+            for qubits in places(pattern, circuit.num_qubits, gate, len(string), layer):
                 x = [Input(columns[q]) for q in qubits]
                 phi = x[0] if len(x) == 1 else prod(pi - value for value in x)
                 circuit.pauli_rotation(alpha * phi, string, qubits)
@@ -138,6 +140,7 @@ ENCODERS: dict[str, Callable[..., Circuit]] = {
     "pauli": pauli_feature_map,
     "z": z_feature_map,
     "zz": zz_feature_map,
+    "amplitude": amplitude_encoder,
 }
 """Every encoder that appends gates, by name."""
 
@@ -155,7 +158,7 @@ def amplitudes(x: Tensor, num_qubits: int) -> Tensor:
     """Amplitude encoding: a sample, divided by its norm, as the amplitudes of a state.
 
     Exact, and differentiable wherever it is defined. The states are the `initial_state` of a run;
-    `Circuit.prepare_state` turns one of them into gates.
+    `amplitude_encoder` gives them by gates.
 
     Args:
         x: real or complex [..., features], filled up with zeros to 2**num_qubits numbers.

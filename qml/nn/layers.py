@@ -22,14 +22,14 @@ def each(num_qubits: int) -> Sites:
     return [(q,) for q in range(num_qubits)]
 
 
-def linear(num_qubits: int) -> Sites:
+def linear(num_qubits: int, width: int = 2) -> Sites:
     """(0, 1), (1, 2), ..., (n-2, n-1)."""
-    return [(q, q + 1) for q in range(num_qubits - 1)]
+    return [tuple(range(q, q + width)) for q in range(num_qubits - width + 1)]
 
 
-def reverse_linear(num_qubits: int) -> Sites:
+def reverse_linear(num_qubits: int, width: int = 2) -> Sites:
     """(n-2, n-1), ..., (1, 2), (0, 1): as CX the same matrix as "full", with fewer gates."""
-    return linear(num_qubits)[::-1]
+    return linear(num_qubits, width)[::-1]
 
 
 def ring(num_qubits: int, step: int = 1) -> Sites:
@@ -37,15 +37,27 @@ def ring(num_qubits: int, step: int = 1) -> Sites:
     return [(q, (q + step) % num_qubits) for q in range(num_qubits)]
 
 
-def circular(num_qubits: int) -> Sites:
+def circular(num_qubits: int, width: int = 2) -> Sites:
     """(n-1, 0), (0, 1), ..., (n-2, n-1): Qiskit's order; on two qubits there is one pair."""
-    closing = [(num_qubits - 1, 0)] if num_qubits > 2 else []
-    return [*closing, *linear(num_qubits)]
+    closing = range(num_qubits - width + 1, num_qubits) if num_qubits > width else ()
+    wrapped = [tuple((q + k) % num_qubits for k in range(width)) for q in closing]
+    return [*wrapped, *linear(num_qubits, width)]
 
 
-def full(num_qubits: int) -> Sites:
+def sca(num_qubits: int, width: int = 2, layer: int = 0) -> Sites:
+    """Shifted-circular-alternating: "circular", one place later and turned round in every layer.
+
+    Qiskit's variant of circuit 14 of Sim et al., arXiv:1905.10876.
+    """
+    pairs = list(circular(num_qubits, width))
+    cut = -layer % num_qubits
+    shifted = pairs[cut:] + pairs[:cut]
+    return [pair[::-1] for pair in shifted] if layer % 2 else shifted
+
+
+def full(num_qubits: int, width: int = 2) -> Sites:
     """(0, 1), (0, 2), ..., (n-2, n-1): every pair."""
-    return list(combinations(range(num_qubits), 2))
+    return list(combinations(range(num_qubits), width))
 
 
 def even(num_qubits: int) -> Sites:
@@ -73,14 +85,60 @@ def ring32(num_qubits: int) -> Sites:
     return [(k % num_qubits, (k + 1) % num_qubits) for k in range(32)]
 
 
-PATTERNS: dict[str, Callable[[int], Sites]] = {
+_ANY_WIDTH = (linear, reverse_linear, circular, sca, full)
+PATTERNS: dict[str, Callable[..., Sites]] = {
     function.__name__: function
-    for function in (
-        *(each, linear, reverse_linear, ring, circular, full),
-        *(even, odd, pairwise, butterfly, ring32),
-    )
+    for function in (each, ring, *_ANY_WIDTH, even, odd, pairwise, butterfly, ring32)
 }
 """Where the gates of a layer go, by name."""
+
+Pattern: TypeAlias = str | Sequence[Sequence[int]]
+"""A name in `PATTERNS`, or the qubits of every gate, as in ((0, 1), (2, 3))."""
+Entanglement: TypeAlias = Pattern | Sequence[Pattern] | Callable[[int], Pattern | Sequence[Pattern]]
+"""A pattern for all gates, one for each of them, or a function that gives either for layer 0, 1,
+..., as Qiskit's `n_local` takes them."""
+
+
+def places(pattern: Pattern, num_qubits: int, gate: str, width: int, layer: int = 0) -> Sites:
+    """Qubits of every gate on `width` qubits in that pattern, in the layer of that number.
+
+    Raises:
+        UsageError: if gate and pattern, or pattern and number of qubits, do not fit together.
+    """
+    if not isinstance(pattern, str):
+        return [tuple(qubits) for qubits in pattern]
+    function = named(PATTERNS, pattern, "pattern")
+    needed = 1 if function is each else max(2, width) if function in _ANY_WIDTH else 2
+    if width != needed:
+        raise UsageError(
+            f"pattern {pattern!r} takes gates on {needed} qubits, but {gate} acts on {width}"
+        )
+    if num_qubits < needed:
+        raise UsageError(f"pattern {pattern!r} needs at least {needed} qubits, got {num_qubits}")
+    if function is sca:
+        return sca(num_qubits, width, layer)
+    return function(num_qubits, width) if function in _ANY_WIDTH else function(num_qubits)
+
+
+def entangled(
+    gates: Sequence[str], entanglement: Entanglement, num_qubits: int, layer: int
+) -> list[Layer]:
+    """The gates, each over its pattern in the layer of that number.
+
+    Raises:
+        UsageError: as `places`, or if there are not as many patterns as gates.
+    """
+    given: Any = entanglement(layer) if callable(entanglement) else entanglement
+    if isinstance(given, str) or not len(given) or isinstance(given[0][0], int):
+        given = [given] * len(gates)
+    if len(given) != len(gates):
+        raise UsageError(
+            f"{len(gates)} entangling gates take one pattern, or one each, not {len(given)}"
+        )
+    return [
+        Layer(gate, tuple(places(pattern, num_qubits, gate, find_gate(gate).num_qubits, layer)))
+        for gate, pattern in zip(gates, given, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,7 +148,8 @@ class Layer:
     Attributes:
         gate: name in the gate table.
         pattern: "each" puts a one-qubit gate on every qubit in order, the others of `PATTERNS` put
-            two-qubit gates on pairs; or the qubits of every gate, as in ((0, 1), (2, 3)).
+            two-qubit gates on pairs, and "linear", "reverse_linear", "circular" and "full" also
+            larger gates; or the qubits of every gate, as in ((0, 1), (2, 3)).
     """
 
     gate: str
@@ -102,21 +161,18 @@ class Layer:
         Raises:
             UsageError: if gate and pattern, or pattern and number of qubits, do not fit together.
         """
-        if not isinstance(self.pattern, str):
-            return self.pattern
-        places = named(PATTERNS, self.pattern, "pattern")
-        needed = 1 if self.pattern == "each" else 2
-        given = find_gate(self.gate).num_qubits
-        if given != needed:
-            raise UsageError(
-                f"pattern {self.pattern!r} takes gates on {needed} qubits, "
-                f"but {self.gate} acts on {given}"
-            )
-        if num_qubits < needed:
-            raise UsageError(
-                f"pattern {self.pattern!r} needs at least {needed} qubits, got {num_qubits}"
-            )
-        return tuple(places(num_qubits))
+        width = find_gate(self.gate).num_qubits
+        return tuple(places(self.pattern, num_qubits, self.gate, width))
+
+    def to_json(self) -> list[Any]:
+        """[gate, pattern], JSON-able."""
+        return [self.gate, self.pattern]
+
+    @classmethod
+    def from_json(cls, value: Sequence[Any]) -> Layer:
+        """The layer of `to_json`. Raises TypeError or ValueError if it is none."""
+        gate, pattern = value
+        return cls(gate, pattern if isinstance(pattern, str) else tuple(map(tuple, pattern)))
 
 
 def add_layers(circuit: Circuit, layers: Iterable[Layer], angles: Iterator[Any]) -> Circuit:

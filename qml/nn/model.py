@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from copy import copy, deepcopy
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +22,22 @@ which noise then shrinks below the error of finitely many shots."""
 INITIAL_ANGLE = 0.5
 """Small angles keep every block near the identity: in a SuperCircuit, blocks that a sub-circuit
 does not use then hardly change what the others have to learn."""
+
+
+class Executor(Protocol):
+    """Gives expectation values of a circuit otherwise than its simulation without noise does.
+
+    `compile.NoisyCircuit` is one, `NoiseInjection` and `OnChip` are others. One that is a module
+    learns by its mode whether a model is being trained.
+    """
+
+    @property
+    def expval(self) -> Callable[..., Tensor]:
+        """Called with (observables, weights, inputs, **options), which are those of the logical
+        circuit and of the layer: real [batch, observables]."""
+
+
+Runnable: TypeAlias = Circuit | Executor
 
 
 class QuantumLayer(nn.Module):
@@ -41,6 +59,7 @@ class QuantumLayer(nn.Module):
 
     Attributes:
         circuit: the circuit.
+        executor: what runs it, see `on`; None for the simulator.
         weights: float [num_weights], the parameter that is trained and saved.
     """
 
@@ -56,7 +75,6 @@ class QuantumLayer(nn.Module):
     ) -> None:
         """Raises UsageError for weights of another shape, or inputs besides amplitudes."""
         super().__init__()
-        check_observables(observables, circuit.num_qubits)
         if amplitudes and circuit.num_inputs:
             raise UsageError(
                 f"samples are amplitudes or inputs, but the circuit has {circuit.num_inputs} "
@@ -71,17 +89,49 @@ class QuantumLayer(nn.Module):
                 f"but the tensor given has the shape {list(weights.shape)}"
             )
         self.circuit = circuit
-        self.observables = observables
+        self.executor: Executor | None = None
+        self.observables = check_observables(observables, circuit.num_qubits)
         self.amplitudes = amplitudes
         self.options = options
         self.weights = nn.Parameter(weights.detach().clone())
 
-    def forward(self, x: Tensor | None = None, circuit: Circuit | None = None) -> Tensor:
+    def on(self, executor: Executor | None, **options: Any) -> Self:
+        """The same layer, run by `executor` with these options alone; both share their weights.
+
+        Training one trains the other, so a model can be trained on a device's noise and evaluated
+        without it, or the other way round. Without an executor, the simulator runs it.
+
+        Example:
+            noisy = compile.noisy(compile.compile(model.circuit, device), device)
+            fit(model.on(noisy), task.train, task.valid, config, seed=0)
+            evaluate(model, task.test)  # without noise
+            evaluate(model.on(noisy), task.test)  # the exact noise of the device
+            evaluate(model.on(noisy, shots=8192), task.test)  # and that of shots
+
+        Raises:
+            UsageError: for an executor where samples are amplitudes, which no device starts from.
+        """
+        if self.amplitudes and executor is not None:
+            raise UsageError(
+                "samples that are amplitudes cannot be run on a device, which starts from |0...0>: "
+                "prepare them by gates, as an encoder"
+            )
+        other = view(self)
+        other._modules.pop("executor", None)  # PyTorch lets only modules replace a module
+        other.executor = executor
+        other.options = options
+        return other
+
+    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
         """x [batch, num_inputs] in radians, or amplitudes -> real [batch, observables].
 
-        `circuit` stands in for the layer's own: a sub-circuit over the same weights.
+        `circuit` stands in for the layer's own: a sub-circuit over the same weights, or an
+        executor of it.
         """
-        run = self.circuit if circuit is None else circuit
+        own = self.circuit if self.executor is None else self.executor
+        run = own if circuit is None else circuit
+        if not isinstance(run, Circuit):
+            return run.expval(self.observables, self.weights, x, **self.options)
         data: dict[str, Any] = {"inputs": x}
         if self.amplitudes:
             if x is None:
@@ -89,13 +139,23 @@ class QuantumLayer(nn.Module):
             data = {"initial_state": amplitudes(x, run.num_qubits)}
         return expval(run, self.observables, self.weights, **data, **self.options)
 
+    def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
+        """The same layer with another circuit and its weights [circuit.num_weights].
+
+        It shares nothing, and no executor, which would run the circuit that was replaced.
+        """
+        other = view(self if self.executor is None else self.on(None))
+        other._modules = deepcopy(other._modules)
+        other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
+        return other
+
     def extra_repr(self) -> str:
         circuit = self.circuit
         return f"{circuit.num_qubits} qubits, {len(circuit)} gates, {circuit.num_weights} weights"
 
 
-class Classifier(QuantumLayer):
-    """A circuit whose qubits vote for classes.
+class Votes(nn.Module):
+    """Groups of qubits vote for classes.
 
     The n qubits are parted in order into as many neighbouring groups as there are classes, the
     first groups one larger where n is no multiple: with four qubits, four classes get one qubit
@@ -104,7 +164,31 @@ class Classifier(QuantumLayer):
     of nothing, so training needs a scale. The most likely class does not depend on it.
     """
 
-    votes: Tensor
+    matrix: Tensor
+
+    def __init__(self, num_qubits: int, num_classes: int, logit_scale: float = LOGIT_SCALE) -> None:
+        """Raises UsageError for more classes than qubits."""
+        super().__init__()
+        matrix = _votes(num_qubits, num_classes) * logit_scale
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def forward(self, expvals: Tensor) -> Tensor:
+        """<Z> of every qubit [..., n] -> logits [..., num_classes]."""
+        return expvals @ self.matrix.to(expvals.dtype)
+
+
+class Classifier(QuantumLayer):
+    """A circuit whose measured qubits tell the class.
+
+    Args:
+        circuit: the circuit, with weights and inputs as symbols.
+        num_classes: number of classes.
+        weights: float [num_weights] in radians, as for `QuantumLayer`.
+        logit_scale: of `Votes`, which read the qubits unless there is a `readout`.
+        readout: <Z> of every qubit [batch, n] -> logits [batch, num_classes], with normalization,
+            quantization or trained weights of its own.
+        generator: what the weights are drawn with.
+    """
 
     def __init__(
         self,
@@ -113,22 +197,55 @@ class Classifier(QuantumLayer):
         *,
         weights: Tensor | None = None,
         logit_scale: float = LOGIT_SCALE,
+        readout: nn.Module | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         """Raises UsageError for more classes than qubits, or weights of another shape."""
         super().__init__(circuit, weights=weights, generator=generator)
         self.num_classes = num_classes
         self.logit_scale = logit_scale
-        votes = _votes(circuit.num_qubits, num_classes) * logit_scale
-        self.register_buffer("votes", votes, persistent=False)
+        if readout is None:
+            readout = Votes(circuit.num_qubits, num_classes, logit_scale)
+        self.readout = readout
 
-    def forward(self, x: Tensor | None = None, circuit: Circuit | None = None) -> Tensor:
+    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
         """x [batch, num_inputs] in radians -> logits [batch, num_classes]."""
         return self.logits(super().forward(x, circuit))
 
     def logits(self, expvals: Tensor) -> Tensor:
         """<Z> of every qubit [batch, n], simulated or measured -> logits [batch, classes]."""
-        return expvals @ self.votes.to(expvals.dtype)
+        logits: Tensor = self.readout(expvals)
+        return logits
+
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+def view(module: AnyModule) -> AnyModule:
+    """A module with the same parameters, and with children, buffers and settings of its own."""
+    other = copy(module)
+    other._modules = {
+        name: None if child is None else view(child) for name, child in module._modules.items()
+    }
+    other._parameters = dict(module._parameters)
+    other._buffers = dict(module._buffers)
+    return other
+
+
+def duplicate(module: AnyModule) -> AnyModule:
+    """A module with parameters of its own, equal to those of the given one.
+
+    Unlike `copy.deepcopy` it also takes modules that hold results which want a gradient.
+    """
+    other = view(module)
+    for part in other.modules():
+        part._parameters = {
+            name: None if old is None else nn.Parameter(old.detach().clone(), old.requires_grad)
+            for name, old in part._parameters.items()
+        }
+        for name, buffer in part._buffers.items():
+            part._buffers[name] = None if buffer is None else buffer.detach().clone()
+    return other
 
 
 def _votes(num_qubits: int, num_classes: int) -> Tensor:

@@ -69,7 +69,7 @@ def from_backend(
                 durations.append(Duration(name, float(properties.duration), at))
     return NoiseModel(
         tuple(gates),
-        tuple(_readout(backend, target, chosen)),
+        tuple(readout_errors(backend, chosen)),
         tuple(coherence) if idle else (),
         tuple(durations),
         frozenset(basis),
@@ -189,12 +189,17 @@ def _known(name: str) -> str:
     return found
 
 
-def _readout(backend: Any, target: Any, chosen: list[int]) -> Iterable[ReadoutError]:
-    """From the backend's properties, which have both directions, or else from the target."""
+def readout_errors(backend: Any, qubits: Iterable[int]) -> Iterable[ReadoutError]:
+    """Errors of reading some qubits of a BackendV2 or Target, which become qubits 0, 1, ...
+
+    They come from the backend's properties, which have both directions, or else from the target.
+    Qubits that are always read right are left out.
+    """
+    target = getattr(backend, "target", backend)
     given = getattr(backend, "properties", None)
     properties = given() if callable(given) else given
     measured = target["measure"] if "measure" in target.operation_names else {}
-    for k, qubit in enumerate(chosen):
+    for k, qubit in enumerate(qubits):
         known = (measured or {}).get((qubit,))
         both = _directions(properties, qubit) or _directions(known, None)
         if both is None and getattr(known, "error", None):

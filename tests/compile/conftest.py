@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import exp
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from qiskit.circuit.library import CXGate, RZGate, SXGate, XGate
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 from qiskit_aer import AerSimulator
 
-from compile import Device
+from compile import Compiled, Device
 from qsim import Circuit, Input
 
 SX, X, READOUT = 0.001, 0.002, 0.03
@@ -31,6 +32,16 @@ def line() -> Callable[..., Device]:
 @pytest.fixture
 def random_circuit() -> Callable[..., Circuit]:
     return _random_circuit
+
+
+@pytest.fixture(scope="session")
+def relaxed() -> Callable[[float, float, float], float]:
+    return _relaxed
+
+
+@pytest.fixture(scope="session")
+def slow_esp() -> Callable[[Compiled], tuple[float, float, float]]:
+    return _slow_esp
 
 
 def _line(
@@ -74,3 +85,33 @@ def _random_circuit(seed: int, num_qubits: int, gates: int = 24, num_inputs: int
         else:
             circuit.append(name, (a,) if name in ("h", "t") else (a, b))
     return circuit
+
+
+def _relaxed(seconds: float, t1: float, t2: float) -> float:
+    """Average fidelity (2 F + 1) / 3, with F that of the process: (1 + e1 + 2 e2) / 4."""
+    process = (1 + exp(-seconds / t1) + 2 * exp(-seconds / t2)) / 4
+    return (2 * process + 1) / 3
+
+
+def _slow_esp(compiled: Compiled) -> tuple[float, float, float]:
+    """Gates, readout and waits, by the target and a table of who is busy until when."""
+    target = compiled.device.backend.target
+    steps = [
+        (s.operation.name, tuple(compiled.circuit.find_bit(q).index for q in s.qubits))
+        for s in compiled.circuit.data
+    ]
+    gates = readout = idle = 1.0
+    begin: dict[int, list[float]] = {q: [0.0] for q in compiled.final_layout}
+    for name, qubits in reversed(steps):
+        properties = target[name][qubits]
+        gates *= 1 - (properties.error or 0.0)
+        end = max(begin.get(q, [0.0])[-1] for q in qubits)
+        for q in qubits:
+            coherence = target.qubit_properties[q]
+            t2 = min(coherence.t2, 2 * coherence.t1)
+            wait = end - begin[q][-1] if q in begin else 0.0
+            idle *= _relaxed(wait, coherence.t1, t2)
+            begin.setdefault(q, []).append(end + (properties.duration or 0.0))
+    for q in compiled.final_layout:
+        readout *= 1 - target["measure"][(q,)].error
+    return gates, readout, idle

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from compile import Device, fake_device_names
-from compile.targets import cut
+from compile.calibration.targets import cut
 from qsim import UsageError
 
 LineDevice = Callable[..., Device]

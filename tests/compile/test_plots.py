@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from compile import Compiled, Device, compile
 from compile.plots import plot_device
-from qsim import Circuit, UsageError
+from compile.timeline import plot_timeline
+from qsim import Circuit, UsageError, qft
 
 LineDevice = Callable[..., Device]
 
@@ -82,3 +83,61 @@ def test_mistakes(quito: Device) -> None:
         plot_device(quito, highlight=[7])
     with pytest.raises(UsageError, match="compiled for fake_quito"):
         plot_device(Device.from_name("lima"), compiled_on(quito, (0, 1, 2)))
+
+
+# --- One compiled circuit -------------------------------------------------------------------------
+
+
+def test_error_map_shows_where_success_is_lost(quito: Device) -> None:
+    compiled = compiled_on(quito, (3, 1, 0))
+    figure = compiled.plot_error_map()
+    assert {"q0", "q1", "q2"} <= texts(figure)
+    couplings, qubits = (
+        next(c for c in figure.axes[0].collections if kind(c) and c.get_array() is not None)
+        for kind in (lambda c: hasattr(c, "get_segments"), lambda c: hasattr(c, "get_sizes"))
+    )
+    parts = compiled.esp_parts
+    assert list(couplings.get_array()) == [1 - parts.gates.get(edge, 1.0) for edge in quito.edges]
+    lost = list(qubits.get_array())
+    assert lost == [1 - parts.of_qubit(q) for q in range(5)]
+    assert lost[2] == lost[4] == 0  # not in use
+    whole = np.prod(1 - np.array(lost)) * np.prod(1 - np.array(couplings.get_array()))
+    assert whole == pytest.approx(compiled.esp)
+
+
+def test_layout_map_is_that_of_the_device(quito: Device) -> None:
+    compiled = compiled_on(quito, (3, 1, 0))
+    assert texts(compiled.plot_layout()) == texts(plot_device(quito, compiled))
+
+
+def test_timeline_has_every_gate_at_its_time(quito: Device) -> None:
+    compiled = compile(qft(3), quito)
+    planned = compiled.schedule
+    axes = compiled.plot_timeline().axes[0]
+    drawn = [
+        (round(y + 0.3), round(path.vertices[:, 0].min(), 6), round(path.vertices[:, 0].max(), 6))
+        for bars in axes.collections
+        for path in bars.get_paths()
+        for y in [path.vertices[:, 1].min()]
+    ]
+    used = sorted({q for step in planned.steps for q in step.qubits})
+    spans = [
+        (q, end, step.seconds)
+        for step, end in zip(planned.steps, planned.ends, strict=True)
+        for q in step.qubits
+    ] + [(q, planned.ends[after] - seconds, seconds) for after, q, seconds in planned.waits]
+    expected = []
+    for q, end, seconds in spans:
+        stop = planned.seconds - end
+        expected.append((used.index(q), round(1e9 * (stop - seconds), 6), round(1e9 * stop, 6)))
+    assert np.allclose(sorted(drawn), sorted(expected), atol=1e-5)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        f"{q} (q{compiled.final_layout.index(q)})" if q in compiled.final_layout else str(q)
+        for q in used
+    ]
+    assert pyplot.get_fignums() == []
+
+
+def test_timeline_without_durations(line: LineDevice) -> None:
+    device = Device.from_fake("burlington")
+    assert plot_timeline(compile(Circuit(1), device)).axes[0].get_xlim() == (0, 1)

@@ -82,12 +82,6 @@ def test_a_run_folder_without_settings_is_refused(run: Run, tmp_path: Path) -> N
     assert "damaged" in error
 
 
-def test_devices_are_listed(run: Run) -> None:
-    code, out, error = run("devices")
-    assert (code, error) == (0, "")
-    assert "FakeQuitoV2" in out.splitlines()
-
-
 def test_help_names_the_commands_and_defaults(run: Run) -> None:
     code, out, _ = run()
     assert code == 0

@@ -1,11 +1,14 @@
 import pytest
 
+from qml.nas.evaluation import Evaluation
 from qml.plots import (
     plot_accuracy,
     plot_best,
     plot_circuit,
     plot_confusion,
+    plot_front,
     plot_gradient_variance,
+    plot_predictions,
     plot_search,
     plot_training,
     wilson_interval,
@@ -55,12 +58,34 @@ def test_training_without_classes_shows_losses_alone() -> None:
     assert axes.get_ylim()[0] == pytest.approx(-1.1)
 
 
+def test_predictions_lie_over_what_is_true() -> None:
+    figure = plot_predictions({"seen": ([0.1, 0.4], [0.2, 0.5]), "new": ([0.9], [0.8])}, "Title")
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["seen", "new"]
+    diagonal, points = (line.get_xydata().tolist() for line in first.get_lines())
+    assert diagonal == [[0.1, 0.1], [0.9, 0.9]]
+    assert points == [[0.2, 0.1], [0.5, 0.4]]
+    assert second.get_lines()[1].get_xydata().tolist() == [[0.8, 0.9]]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("Simulated", "Predicted")
+
+
 def test_search_shows_best_and_mean() -> None:
     (axes,) = plot_search(GENERATIONS).axes
     assert lines(axes) == {
         "best": ([1, 2], [1.2, 1.1]),
         "mean of the population": ([1, 2], [1.5, 1.3]),
     }
+
+
+def test_front_shows_scores_gates_and_depths() -> None:
+    front = [(None, Evaluation(score, 0.5, None, 0.3, gates, 3 * gates))
+             for gates, score in ((2, 1.2), (9, 0.8))]  # fmt: skip
+    axes, bar = plot_front(front, front[:1]).axes
+    behind, points = axes.collections
+    assert points.get_offsets().tolist() == [[2, 1.2], [9, 0.8]]
+    assert points.get_array().tolist() == [6, 27]
+    assert behind.get_offsets().tolist() == [[2, 1.2]]
+    assert (axes.get_xlabel(), bar.get_ylabel()) == ("Two-qubit gates", "Depth")
 
 
 def test_best_shows_loss_and_success() -> None:

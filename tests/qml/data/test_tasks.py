@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from math import pi
 
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
-from qml.data.tasks import TASK_NAMES, load_task
+from qml.data.sources import VOWELS, read_vowels
+from qml.data.tasks import TASK_NAMES, _component_angles, load_task
 from qsim.errors import UsageError
 
 # classes, qubits, features, samples
@@ -16,7 +19,10 @@ SIZES = {
     "digits-2": (2, 4, 16, 364),
     "digits-4": (4, 4, 16, 720),
     "digits-10": (10, 10, 36, 1797),
+    "mnist-2": (2, 4, 16, 1000),
     "mnist-4": (4, 4, 16, 2000),
+    "mnist-10": (10, 10, 36, 5000),
+    "vowel-4": (4, 4, 10, 360),
 }
 
 
@@ -42,7 +48,7 @@ def test_sizes_and_ranges(name):
         assert len(split) == pytest.approx(fraction * samples, abs=classes)
 
 
-@pytest.mark.parametrize("name", ["digits-4", "digits-10"])
+@pytest.mark.parametrize("name", ["digits-4", "digits-10", "vowel-4"])
 def test_parts_are_disjoint_and_stratified(name):
     task = load_task(name, seed=3)
     everything = rows(task.train, task.valid, task.test)
@@ -91,8 +97,26 @@ def test_a_qubit_holds_a_quadrant():
     assert on_last == [("rx", 15), ("ry", 10), ("rz", 11), ("rx", 14)]
 
 
+def test_vowels_are_those_of_the_public_file():
+    features, labels = read_vowels()
+    assert features.shape == (990, 10)
+    assert torch.bincount(labels).tolist() == [90] * len(VOWELS)
+    first = [-3.639, 0.418, -0.670, 1.779, -0.168, 1.627, -0.388, 0.529, -0.874, -0.814]
+    assert features[0].tolist() == first
+    assert VOWELS[labels[0]] == "hid"
+
+
+def test_angles_of_vowels_are_principal_components_of_the_training_samples():
+    features, _ = read_vowels()
+    train = np.arange(300)
+    angles = _component_angles(features, train)
+    scores = PCA(whiten=True).fit(features[train]).transform(features)
+    expected = np.clip(pi / 2 + pi / 4 * scores, 0, pi)
+    torch.testing.assert_close(angles, torch.as_tensor(expected, dtype=torch.float32))
+
+
 def test_unknown_task_names_all():
-    with pytest.raises(UsageError, match="digits-2, digits-4, digits-10, mnist-4"):
+    with pytest.raises(UsageError, match=r"digits-2, digits-4, digits-10, mnist-2, .*, vowel-4"):
         load_task("digits-3")
 
 

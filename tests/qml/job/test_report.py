@@ -102,7 +102,7 @@ def finish_training(folder: RunFolder, name: str) -> None:
 
 
 def finish_search(folder: RunFolder) -> None:
-    gene = {"layout": [3, 1, 0, 2], "widths": [4, 3, 2, 1], "blocks": 2}
+    gene = {"layout": [3, 1, 0, 2], "layers": [4, 3, 2, 1], "blocks": 2}
     history = [
         {"generation": g, "best": 1.3 - g / 10, "mean": 1.6 - g / 10, "loss": 0.9, "esp": 0.4,
          "evaluations": 6 * g}

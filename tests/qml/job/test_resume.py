@@ -90,7 +90,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == -signal.SIGKILL
     folder = RunFolder.open(path)
     _, saved = folder.load_checkpoint("search") or ({}, None)
-    assert saved["state"]["history"]
+    assert saved["state"] >= 1  # generations
     assert folder.stage("search") is None
     assert not folder.finished
 

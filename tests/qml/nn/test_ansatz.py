@@ -39,8 +39,12 @@ def inputs_of(circuit):
 
 QISKIT = {
     "real_amplitudes": [{}, {"entanglement": "full", "reps": 2}, {"entanglement": "circular"}],
-    "efficient_su2": [{}, {"entanglement": "linear", "reps": 1}],
-    "excitation_preserving": [{}, {"entanglement": "pairwise", "reps": 2}],
+    "efficient_su2": [{}, {"entanglement": "linear", "reps": 1}, {"entanglement": "sca"}],
+    "excitation_preserving": [
+        {},
+        {"entanglement": "pairwise", "reps": 2},
+        {"entanglement": "sca"},
+    ],
 }
 
 
@@ -64,18 +68,29 @@ def test_qiskits_templates(name, options, num_qubits):
 
 
 @pytest.mark.parametrize(
-    "entanglement", ["linear", "reverse_linear", "circular", "full", "pairwise"]
+    "entanglement",
+    [
+        *("linear", "reverse_linear", "circular", "sca", "full", "pairwise"),
+        ["sca", "linear"],
+        [[(0, 1), (2, 3)], "full"],
+        lambda layer: "full" if layer % 2 else "linear",
+        lambda layer: [[(layer, 3)], "sca"],
+    ],
 )
-def test_two_local_is_qiskits(entanglement):
-    other = theirs.n_local(4, ["ry", "rz"], ["crx", "cz"], entanglement, reps=2)
-    ours = built(
-        "two_local",
-        rotations=("ry", "rz"),
-        entanglers=("crx", "cz"),
-        entanglement=entanglement,
-        reps=2,
-    )
+@pytest.mark.parametrize("num_qubits", [4, 5])
+def test_two_local_is_qiskits(entanglement, num_qubits):
+    blocks = {"rotations": ("ry", "rz"), "entanglers": ("crx", "cz")}
+    ours = built("two_local", num_qubits, entanglement=entanglement, reps=3, **blocks)
+    other = theirs.n_local(num_qubits, ["ry", "rz"], ["crx", "cz"], entanglement, reps=3)
     same_as_qiskit(ours, other)
+
+
+@pytest.mark.parametrize("entanglement", ["linear", "reverse_linear", "circular", "sca", "full"])
+@pytest.mark.parametrize("num_qubits", [3, 4, 5])
+def test_entanglers_on_three_qubits_are_qiskits(entanglement, num_qubits):
+    options = {"rotations": ("rx",), "entanglers": ("ccx",), "entanglement": entanglement}
+    ours = built("two_local", num_qubits, reps=4, **options)
+    same_as_qiskit(ours, theirs.n_local(num_qubits, "rx", "ccx", entanglement, reps=4))
 
 
 def test_two_local_on_pairs_without_the_last_rotations():
@@ -320,6 +335,7 @@ def test_patterns():
     [
         (lambda: built("real_amplitude"), "did you mean real_amplitudes"),
         (lambda: built("two_local", entanglement="rings"), "no pattern 'rings'; did you mean ring"),
+        (lambda: built("real_amplitudes", entanglement=["sca", "full"]), "one each, not 2"),
         (lambda: built("u3cu3_0", blocks=-1), "number of blocks is 0 or more, not -1"),
         (lambda: built("strongly_entangling", layers=2, ranges=[1, 4]), "none a multiple of 4"),
         (lambda: built("random_layer", 1, gates=("cx",)), "no gate of"),

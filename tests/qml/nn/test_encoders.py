@@ -96,15 +96,17 @@ THEIRS = {
     "z": (z_feature_map, {}),
     "zz": (zz_feature_map, {"entanglement": "linear", "reps": 3}),
     "pauli": (pauli_feature_map, {"paulis": ["Y", "ZX", "X"], "alpha": 1.3}),
+    "pauli of three": (pauli_feature_map, {"paulis": ["Z", "ZYX", "YY"], "entanglement": "linear"}),
+    "pauli of all": (pauli_feature_map, {"paulis": ["ZZZ"], "entanglement": "sca"}),
 }
 
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_feature_maps_are_those_of_qiskit(name):
-    x = torch.rand(2, 3, dtype=torch.float64)
+    x = torch.rand(2, 4, dtype=torch.float64)
     function, options = THEIRS[name]
-    theirs = function(3, **options)
-    ours = state(add_encoder(Circuit(3), name, **options), inputs=x)
+    theirs = function(4, **options)
+    ours = state(add_encoder(Circuit(4), name.split()[0], **options), inputs=x)
     for row, found in zip(x, ours, strict=True):
         same_ray(found, Statevector(theirs.assign_parameters(row.numpy())).data)
 
@@ -130,8 +132,10 @@ def test_features_of_a_map_may_be_chosen():
 def test_what_feature_maps_refuse():
     with pytest.raises(UsageError, match="a feature for every qubit, 3, not 2"):
         phase_encoder(Circuit(3), [0, 1])
-    with pytest.raises(UsageError, match="1 or 2 letters"):
-        add_encoder(Circuit(3), "pauli", paulis=["ZZZ"])
+    with pytest.raises(UsageError, match="needs at least 4 qubits, got 3"):
+        add_encoder(Circuit(3), "pauli", paulis=["ZZZZ"])
+    with pytest.raises(UsageError, match="takes gates on 2 qubits, but the string 'ZZZ' acts on 3"):
+        add_encoder(Circuit(3), "pauli", paulis=["ZZZ"], entanglement="pairwise")
     with pytest.raises(UsageError, match=r"number of repetitions is 0 or more, not 1\.5"):
         add_encoder(Circuit(3), "zz", reps=1.5)
     with pytest.raises(UsageError, match="no encoder 'pauly'; did you mean pauli"):

@@ -196,3 +196,69 @@ def test_amplitudes_without_samples():
 def test_observables_of_another_size():
     with pytest.raises(UsageError, match="qubits"):
         QuantumLayer(rotations(2), [PauliString("ZZZ")])
+
+
+# --- Run by something else ------------------------------------------------------------------------
+
+
+class Doubled(nn.Module):
+    """Expectation values twice as large, and zero in evaluation."""
+
+    def __init__(self, circuit):
+        super().__init__()
+        self.circuit = circuit
+
+    def expval(self, observables=None, weights=None, inputs=None, **options):
+        found = expval(self.circuit, observables, weights, inputs, **options)
+        return 2 * found if self.training else 0 * found
+
+
+def test_an_executor_runs_a_layer_over_the_same_weights():
+    model, x = Classifier(rotations(3), 3), torch.rand(5, 3)
+    before, other = model(x), model.on(Doubled(model.circuit), dtype=torch.complex128)
+    torch.testing.assert_close(other(x), 2 * before.double(), atol=1e-5, rtol=0)
+    assert other.weights is model.weights
+    torch.testing.assert_close(model(x), before)
+    other(x).sum().backward()
+    assert model.weights.grad.abs().min() > 0
+
+
+def test_an_executor_hears_of_training():
+    model, x = Classifier(rotations(3), 3), torch.rand(5, 3)
+    other = model.on(Doubled(model.circuit))
+    assert not other.eval()(x).any()
+    torch.testing.assert_close(other.on(None)(x), model(x))
+    torch.testing.assert_close(other.train()(x, model.circuit), model(x))
+    assert list(other.state_dict()) == ["weights"]
+
+
+def test_an_executor_of_another_size():
+    model = Classifier(rotations(3), 3)
+    with pytest.raises(UsageError, match="qubits"):
+        model.on(Doubled(rotations(2)))(torch.rand(5, 2))
+
+
+def test_an_executor_for_amplitudes():
+    with pytest.raises(UsageError, match=r"device, which starts from \|0\.\.\.0>"):
+        QuantumLayer(Circuit(2), amplitudes=True).on(Doubled(Circuit(2)))
+
+
+def test_a_circuit_that_is_replaced_loses_its_executor():
+    model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
+    other = model.on(Doubled(model.circuit)).replaced(rotations(3), torch.ones(3))
+    expected = model.readout(expval(rotations(3), None, torch.ones(3), x))
+    torch.testing.assert_close(other(x), expected)
+    assert other.readout.weight is not model.readout.weight
+
+
+def test_an_executor_for_probabilities():
+    machine = BornMachine(Circuit(1).ry(Weight(0), 0))
+    with pytest.raises(UsageError, match="takes probabilities, which executors do not give"):
+        machine.on(Doubled(machine.circuit))()
+
+
+def test_a_readout_of_its_own():
+    model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
+    expected = model.readout(expval(model.circuit, None, model.weights, x))
+    torch.testing.assert_close(model(x), expected)
+    assert {"weights", "readout.weight"} < set(model.state_dict())

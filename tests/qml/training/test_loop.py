@@ -21,7 +21,7 @@ from qml.nas.supercircuit import SuperCircuit
 from qml.nn.ansatz import add_template
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
-from qml.pruning import PruneConfig, SmallAnglePruner
+from qml.pruning import GatePruner, PruneConfig
 from qml.training.callbacks import TensorBoard, progress_bar
 from qml.training.checkpoints import Checkpoint, TrainState, write_tensors
 from qml.training.loop import TrainConfig, epoch_generator, evaluate, fit, predict
@@ -50,7 +50,7 @@ def model():
 HOOKS = {
     "plain": lambda: {},
     "sampler": lambda: {"sampler": SUPER.sampler(max_changes=3)},
-    "pruner": lambda: {"pruner": SmallAnglePruner(SUPER.full(), PruneConfig(0.5), CONFIG.epochs)},
+    "pruner": lambda: {"pruner": GatePruner(SUPER.full(), PruneConfig(0.5), CONFIG.epochs)},
 }
 
 
@@ -193,7 +193,7 @@ def test_loss_that_is_not_finite():
     def sampler(rng, previous):
         if seen:
             with torch.no_grad():
-                trained.votes.fill_(np.nan)
+                trained.readout.matrix.fill_(np.nan)
         return SUPER.full(), ()
 
     trained = model()

@@ -12,7 +12,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer import noise as aer
 from qiskit_ibm_runtime import fake_provider
 
-from compile.targets import cut
+from compile.calibration.targets import cut
 from qsim import Circuit, NoiseModel, UsageError, channels, density_matrix, probabilities
 from qsim.interop.qiskit import to_qiskit
 from qsim.noise.devices import from_backend

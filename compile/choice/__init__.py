@@ -1,0 +1,1 @@
+"""Choosing among many ways to compile a circuit: variants, candidates, placements, search."""

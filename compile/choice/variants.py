@@ -1,0 +1,124 @@
+"""The same circuit written in other ways before it is placed and routed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from math import pi
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qsim.errors import need
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+_BASIS = ("u", "cx")
+
+
+class Variant(NamedTuple):
+    """A circuit, and the wire where each logical qubit ends: swaps may have been left out."""
+
+    circuit: QuantumCircuit
+    ends: tuple[int, ...]
+
+
+def plain(source: QuantumCircuit) -> Variant:
+    """The circuit as it is."""
+    return Variant(source, tuple(range(source.num_qubits)))
+
+
+def resynthesized(source: QuantumCircuit) -> Variant:
+    """Blocks of two qubits written anew by Qiskit, as if all qubits were coupled."""
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    manager = generate_preset_pass_manager(3, basis_gates=list(_BASIS), seed_transpiler=0)
+    circuit = manager.run(source)
+    ends = _ends(circuit) if circuit.layout else tuple(range(source.num_qubits))
+    return Variant(circuit, ends)
+
+
+def peephole(source: QuantumCircuit) -> Variant:
+    """Optimized by pytket's FullPeepholeOptimise (Sivarajah et al., arXiv:2003.10611).
+
+    Raises:
+        UsageError: pytket is missing.
+    """
+    return _by_pytket(source, "FullPeepholeOptimise")
+
+
+def pauli_simplified(source: QuantumCircuit) -> Variant:
+    """As Pauli rotations, made of few gates by pytket's GreedyPauliSimp (arXiv:2103.08602) first.
+
+    Raises:
+        UsageError: pytket is missing.
+    """
+    return _by_pytket(source, "GreedyPauliSimp", "FullPeepholeOptimise")
+
+
+def variants(source: QuantumCircuit) -> dict[str, Callable[[QuantumCircuit], Variant]]:
+    """The ways that there are for a circuit, by name. pytket's take numbers, not parameters."""
+    found: dict[str, Callable[[QuantumCircuit], Variant]] = {
+        "plain": plain,
+        "resynthesized": resynthesized,
+    }
+    if not source.parameters and find_spec("pytket") is not None:
+        found |= {"peephole": peephole, "pauli": pauli_simplified}
+    return found
+
+
+def _by_pytket(source: QuantumCircuit, *names: str) -> Variant:
+    pytket = need("pytket", extra="tket", purpose="optimizing a circuit by pytket")
+    passes = need("pytket.passes", extra="tket", purpose="optimizing a circuit by pytket")
+    circuit = _to_pytket(source)
+    kinds = pytket.OpType
+    passes.AutoRebase({kinds.CX, kinds.Rz, kinds.Rx}).apply(circuit)
+    for name in names:
+        getattr(passes, name)().apply(circuit)
+    # What is left on a wire in the end counts as that of another qubit.
+    meant = circuit.implicit_qubit_permutation()
+    ends = {qubit.index[0]: wire.index[0] for wire, qubit in meant.items()}
+    return Variant(_from_pytket(circuit), tuple(ends[i] for i in range(source.num_qubits)))
+
+
+def _to_pytket(source: QuantumCircuit) -> Any:
+    pytket = need("pytket", extra="tket", purpose="optimizing a circuit by pytket")
+    circuit = pytket.Circuit(source.num_qubits)
+    index = {qubit: i for i, qubit in enumerate(source.qubits)}
+    for step in _in_basis(source).data:
+        qubits = [index[q] for q in step.qubits]
+        if step.name == "cx":
+            circuit.CX(*qubits)
+        elif step.name == "u":
+            circuit.U3(*[float(a) / pi for a in step.params], *qubits)
+    return circuit
+
+
+def _in_basis(source: QuantumCircuit) -> QuantumCircuit:
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    return generate_preset_pass_manager(0, basis_gates=list(_BASIS)).run(source)
+
+
+def _ends(circuit: QuantumCircuit) -> tuple[int, ...]:
+    return tuple(circuit.layout.final_index_layout())
+
+
+def _from_pytket(circuit: Any) -> QuantumCircuit:
+    """Its output has gates TK1 and CX; TK1(a, b, c) = Rz(a) Rx(b) Rz(c), in half turns."""
+    from qiskit import QuantumCircuit
+
+    result = QuantumCircuit(circuit.n_qubits)
+    for command in circuit.get_commands():
+        qubits = [qubit.index[0] for qubit in command.qubits]
+        name = command.op.type.name
+        if name == "TK1":
+            first, middle, last = (float(angle) * pi for angle in command.op.params)
+            # Rx(b) = Rz(-pi/2) Ry(b) Rz(pi/2), and U(b, x, y) = Rz(x) Ry(b) Rz(y) up to a phase.
+            result.u(middle, first - pi / 2, last + pi / 2, *qubits)
+        elif name == "CX":
+            result.cx(*qubits)
+        else:
+            raise AssertionError(
+                f"FullPeepholeOptimise is documented to give TK1 and CX, not {name}"
+            )
+    return result

@@ -1,0 +1,171 @@
+"""One cell of the study of QuantumNAS: a task on a device, with one seed.
+
+What several rows of the table need (the SuperCircuit, the searched gene, its trained circuit) is
+made once, when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compile import Device
+from qml.data.tasks import Split, load_task
+from qml.nas.estimators import Estimator, ExactNoise, SurvivingSignal
+from qml.nas.evaluation import Evaluator, Inherited
+from qml.nas.evaluations import Evaluations
+from qml.nas.genes import Gene, GeneSpace
+from qml.nas.objectives import Classification
+from qml.nas.search import EvolutionarySearch, SearchConfig
+from qml.nas.spaces import find_space
+from qml.nas.supercircuit import SuperCircuit
+from qml.nn.model import Classifier
+from qml.noise_aware.devices import on_device
+from qml.pools import OneProcess
+from qml.training.loop import TrainConfig, epoch_generator, fit
+from qsim import Circuit
+
+EXACT_QUBITS = 6
+"""Up to so many qubits noise is exact: the state of n qubits under noise has 4**n numbers. Beyond,
+trajectories serve, and a first-order estimate of the signal in the search."""
+INITIAL_SPREAD = 0.1  # radians
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Every size of the study.
+
+    Attributes:
+        space: design space of `qml.nas.spaces.SPACES`.
+        blocks: of it, for tasks of up to `EXACT_QUBITS` qubits and for larger ones.
+        super_epochs, epochs, tuning_epochs: of the SuperCircuit, of a circuit from scratch, and of
+            what changes a trained circuit.
+        lr: peak learning rate.
+        batch_size: samples a step.
+        search: population and generations.
+        search_samples: validation samples that score a sub-circuit.
+        prune_target: fraction of the gates that pruning takes.
+        quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
+        injection: factor of QuantumNAT's injected errors.
+        levels: of QuantumNAT's quantization.
+        shots: for each test sample.
+        test_samples: at most so many, where noise is exact and where every shot is a trajectory.
+        trajectories: for each sample in training, where noise is not exact.
+    """
+
+    space: str = "u3cu3"
+    blocks: tuple[int, int] = (8, 4)
+    super_epochs: int = 100
+    epochs: int = 60
+    tuning_epochs: int = 30
+    lr: float = 0.05
+    batch_size: int = 32
+    search: SearchConfig = field(default_factory=lambda: SearchConfig(generations=15))
+    search_samples: int = 500
+    prune_target: float = 0.3
+    quantize_target: float = 0.5
+    injection: float = 0.1
+    levels: int = 5
+    shots: int = 8192
+    test_samples: tuple[int, int] = (1000, 200)
+    trajectories: int = 2
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, and its qubits on the device; None where Qiskit chooses them."""
+
+    model: Classifier
+    layout: tuple[int, ...] | None
+
+
+class Cell:
+    """A task on a device, with one seed.
+
+    Args:
+        task: name of the task.
+        device: name of the device.
+        seed: of every random draw.
+        sizes: of circuits, training and search.
+
+    Raises:
+        UsageError: for unknown names, or a device that is too small for the task.
+    """
+
+    def __init__(self, task: str, device: str, seed: int, sizes: Sizes) -> None:
+        self.task = load_task(task, seed)
+        self.device = Device.from_name(device)
+        self.seed = seed
+        self.sizes = sizes
+        self.exact = self.task.num_qubits <= EXACT_QUBITS
+        space = replace(find_space(sizes.space), blocks=sizes.blocks[not self.exact])
+        self.supercircuit = SuperCircuit(space, self.task.num_qubits, self.task.encoder)
+        self.space = GeneSpace(self.supercircuit, self.device)
+
+    @cached_property
+    def shared_weights(self) -> Tensor:
+        """Weights of the trained SuperCircuit."""
+        model = self.fresh(self.supercircuit.full(), "supercircuit")
+        self.fit(model, self.sizes.super_epochs, sampler=self.supercircuit.sampler())
+        return model.weights.detach()
+
+    @cached_property
+    def gene(self) -> Gene:
+        """What QuantumNAS finds: circuit and qubits."""
+        return self.search(self.space, self.estimator)
+
+    @cached_property
+    def searched(self) -> Trained:
+        """Its circuit, trained from scratch without noise."""
+        return self.trained(self.gene)
+
+    @property
+    def estimator(self) -> Estimator:
+        """Scores candidates under the device's noise."""
+        return ExactNoise() if self.exact else SurvivingSignal()
+
+    def evaluations(self, space: GeneSpace, estimator: Estimator) -> Evaluations:
+        """Scores of genes with inherited weights, on validation samples."""
+        count = self.sizes.search_samples
+        valid = Split(self.task.valid.x[:count], self.task.valid.y[:count])
+        objective = Classification(self.fresh(self.supercircuit.full(), "votes"), valid)
+        circuits = Inherited(self.supercircuit, self.shared_weights)
+        evaluator = Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
+        return Evaluations(space, OneProcess(evaluator))
+
+    def search(self, space: GeneSpace, estimator: Estimator) -> Gene:
+        """The best gene of an evolutionary search."""
+        evaluations = self.evaluations(space, estimator)
+        return EvolutionarySearch(space, evaluations, self.sizes.search, self.seed).run()[0]
+
+    def fresh(self, circuit: Circuit, stage: str, readout: nn.Module | None = None) -> Classifier:
+        """A classifier whose gates are close to the identity."""
+        rng = epoch_generator(self.seed, f"{stage}/weights", 0)
+        weights = torch.from_numpy(rng.normal(0, INITIAL_SPREAD, circuit.num_weights)).float()
+        return Classifier(circuit, self.task.num_classes, weights=weights, readout=readout)
+
+    def trained(self, gene: Gene) -> Trained:
+        """The circuit of a gene, trained from scratch without noise."""
+        circuit, _ = self.supercircuit.dense(gene.config)
+        model = self.fresh(circuit, "scratch")
+        self.fit(model, self.sizes.epochs)
+        return Trained(model, gene.layout)
+
+    def fit(self, model: nn.Module, epochs: int, **options: Any) -> None:
+        """Train on the task, in place."""
+        task = self.task
+        fit(model, task.train, task.valid, self.config(epochs), seed=self.seed, **options)
+
+    def config(self, epochs: int) -> TrainConfig:
+        """Settings of training for so many epochs."""
+        return TrainConfig(epochs, self.sizes.lr, self.sizes.batch_size)
+
+    def under_noise(self, model: Classifier, **options: Any) -> nn.Module:
+        """The model on the searched qubits of the device, sharing its parameters, for training."""
+        if not self.exact:
+            options |= {"method": "trajectories", "trajectories": self.sizes.trajectories}
+        return on_device(model, self.device, layout=self.gene.layout, seed=self.seed, **options)

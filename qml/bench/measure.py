@@ -1,0 +1,61 @@
+"""What a trained model comes to on a device: accuracy without noise and under it, and gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from compile import NoisyCircuit, compile, noisy
+from qml.bench.cells import Cell, Trained
+from qml.data.tasks import Split
+from qml.nn.model import Classifier
+from qml.noise_aware.normalization import calibrate
+from qml.training.loop import predict
+
+_DRAWS = 16
+"""Trajectories of a sample for the mean over all, where noise is not exact."""
+
+
+def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
+    """Facts of a row, JSON-able.
+
+    Returns:
+        "noise_free" and "noisy", accuracies on test samples, the latter with shots under the
+        device's noise; "parameters"; and of the compiled circuit "one_qubit_gates",
+        "two_qubit_gates", "depth" and "esp".
+    """
+    model = trained.model
+    circuit = model.circuit.bind(weights=model.weights.detach())
+    compiled = compile(circuit, cell.device, layout=trained.layout, seed=cell.seed)
+    bound = model.replaced(circuit, model.weights[:0])
+    count = cell.sizes.test_samples[not cell.exact]
+    test = Split(cell.task.test.x[:count], cell.task.test.y[:count])
+    return {
+        "noise_free": _accuracy(_calibrated(cell, bound.on(None)), test),
+        "noisy": _accuracy(_on_device(cell, bound, noisy(compiled, cell.device)), test),
+        "parameters": model.circuit.num_weights,
+        "one_qubit_gates": compiled.one_qubit_gates,
+        "two_qubit_gates": compiled.two_qubit_gates,
+        "depth": compiled.depth,
+        "esp": compiled.esp,
+    }
+
+
+def _on_device(cell: Cell, model: Classifier, circuit: NoisyCircuit) -> Classifier:
+    """The model, read by shots, and normalized by what noise makes of validation samples."""
+    generator = torch.Generator().manual_seed(cell.seed)
+    method: dict[str, Any] = {} if cell.exact else {"method": "trajectories"}
+    draws: dict[str, Any] = method and {"trajectories": _DRAWS, "generator": generator}
+    calibrated = _calibrated(cell, model.on(circuit, **method, **draws))
+    return calibrated.on(circuit, shots=cell.sizes.shots, generator=generator, **method)
+
+
+def _calibrated(cell: Cell, model: Classifier) -> Classifier:
+    calibrate(model, cell.task.valid.x)
+    return model
+
+
+def _accuracy(model: Classifier, split: Split) -> float:
+    with torch.no_grad():
+        return (predict(model, split.x).argmax(1) == split.y).float().mean().item()

@@ -1,0 +1,215 @@
+"""The rows of the study: how each method comes to a model for a task on a device.
+
+`ROWS` are those of the table, `ABLATIONS` take the methods apart. A method with a plus starts from
+the circuit and the qubits that QuantumNAS has found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+from qml.bench.cells import Cell, Trained
+from qml.nas.estimators import Candidate, Estimate
+from qml.nas.genes import Gene, GeneSpace
+from qml.nas.search import random_search
+from qml.nn.model import Classifier, Votes
+from qml.noise_aware.injection import NoiseInjection
+from qml.noise_aware.normalization import Normalization
+from qml.noise_aware.quantization import Quantization, quantization_loss
+from qml.noise_aware.shots import ShotNoise
+from qml.pruning import GradualRounding, Objective, PruneConfig, SuccessGain, magnitude, prune
+from qml.pruning.criteria import Criterion
+from qml.quantization import pulse_grid
+from qml.training.loop import epoch_generator
+from qsim import Circuit
+
+NORMALIZED_SCALE = 2.0
+"""Of votes on normalized values, whose deviation is 1 where that of <Z> is a few tenths."""
+_DRAWS = 50
+
+
+def human(cell: Cell) -> Trained:
+    """All gates of the first blocks, about as many angles as the searched circuit has."""
+    blocks = range(1, cell.supercircuit.space.blocks + 1)
+    genes = [Gene(None, cell.supercircuit.largest(count)) for count in blocks]
+    return cell.trained(_nearest_size(cell, genes))
+
+
+def random(cell: Cell) -> Trained:
+    """A random circuit of about that size."""
+    rng = epoch_generator(cell.seed, "random", 0)
+    genes = [Gene(None, cell.supercircuit.sample(rng)) for _ in range(_DRAWS)]
+    return cell.trained(_nearest_size(cell, genes))
+
+
+def noise_free(candidate: Candidate) -> Estimate:
+    """The score of a search that knows nothing of noise."""
+    return Estimate(candidate.loss)
+
+
+def noise_unaware(cell: Cell) -> Trained:
+    """The circuit of the smallest loss without noise, where Qiskit places it."""
+    unmapped = GeneSpace(cell.supercircuit, cell.device, mapping=False)
+    return cell.trained(cell.search(unmapped, noise_free))
+
+
+def quantumnas(cell: Cell) -> Trained:
+    """Circuit and qubits of the smallest loss under noise."""
+    return cell.searched
+
+
+def pruned(cell: Cell) -> Trained:
+    """Gates taken out that cost the device most for what they do, the rest fine-tuned."""
+    model, task, sizes = deepcopy(cell.searched.model), cell.task, cell.sizes
+    smaller, _ = prune(
+        model, task.train, task.valid, cell.config(sizes.tuning_epochs),
+        PruneConfig(sizes.prune_target, unit="gate"),
+        seed=cell.seed, criterion=_criterion(cell, model),
+    )  # fmt: skip
+    return Trained(smaller, cell.gene.layout)
+
+
+def quantized(cell: Cell) -> Trained:
+    """Entangling gates moved onto angles that take fewer pulses, the rest fine-tuned."""
+    model, sizes = deepcopy(cell.searched.model), cell.sizes
+    rounding = GradualRounding(
+        model.circuit,
+        pulse_grid(model.circuit),
+        PruneConfig(sizes.quantize_target, unit="entangler"),
+        sizes.tuning_epochs,
+        _criterion(cell, model),
+    )
+    cell.fit(model, sizes.tuning_epochs, pruner=rounding)
+    return Trained(model, cell.gene.layout)
+
+
+def normalization(cell: Cell) -> Trained:
+    """Normalized readings."""
+    return _quantumnat(cell, inject=False, levels=None)
+
+
+def injection(cell: Cell) -> Trained:
+    """Injected errors alone."""
+    return _quantumnat(cell, normalize=False, levels=None)
+
+
+def reading_quantization(cell: Cell) -> Trained:
+    """Normalized readings on a few levels, which quantization needs."""
+    return _quantumnat(cell, inject=False)
+
+
+def quantumnat(cell: Cell) -> Trained:
+    """All parts of QuantumNAT."""
+    return _quantumnat(cell)
+
+
+def exact(cell: Cell) -> Trained:
+    """Trained through the exact noise of the device, read by a linear layer."""
+    n, classes = cell.task.num_qubits, cell.task.num_classes
+    readout = nn.Sequential(
+        ShotNoise(cell.sizes.shots), Normalization(n), _linear(cell, n, classes)
+    )
+    model = cell.fresh(_circuit(cell), "scratch", readout)
+    cell.fit(cell.under_noise(model), cell.sizes.epochs)
+    return Trained(model, cell.gene.layout)
+
+
+def linear(cell: Cell) -> Trained:
+    """The same read-out, trained without noise."""
+    n, classes = cell.task.num_qubits, cell.task.num_classes
+    readout = nn.Sequential(Normalization(n), _linear(cell, n, classes))
+    model = cell.fresh(_circuit(cell), "scratch", readout)
+    cell.fit(model, cell.sizes.epochs)
+    return Trained(model, cell.gene.layout)
+
+
+def random_genes(cell: Cell) -> Trained:
+    """The best of as many random genes as the search has evaluated at most."""
+    config = cell.sizes.search
+    count = config.population + (config.generations - 1) * (config.mutations + config.crossovers)
+    evaluations = cell.evaluations(cell.space, cell.estimator)
+    gene, _ = random_search(cell.space, evaluations, count, cell.seed)[0]
+    return cell.trained(gene)
+
+
+def circuit_only(cell: Cell) -> Trained:
+    """The circuit searched under noise, on qubits that Qiskit chooses."""
+    unmapped = GeneSpace(cell.supercircuit, cell.device, mapping=False)
+    return cell.trained(cell.search(unmapped, cell.estimator))
+
+
+Row = Callable[[Cell], Trained]
+
+ROWS: dict[str, Row] = {
+    "human": human,
+    "random": random,
+    "noise-unaware search": noise_unaware,
+    "QuantumNAS": quantumnas,
+    "+ pruning": pruned,
+    "+ quantization": quantized,
+    "+ QuantumNAT": quantumnat,
+    "+ exact noise": exact,
+}
+ABLATIONS: dict[str, Row] = {
+    "random search": random_genes,
+    "circuit-only search": circuit_only,
+    "+ normalization": normalization,
+    "+ injection": injection,
+    "+ normalization, levels": reading_quantization,
+    "+ linear read-out": linear,
+}
+
+
+def _circuit(cell: Cell) -> Circuit:
+    circuit, _ = cell.supercircuit.dense(cell.gene.config)
+    return circuit
+
+
+def _nearest_size(cell: Cell, genes: list[Gene]) -> Gene:
+    """The gene whose circuit has about as many angles as the searched one."""
+    wanted = _circuit(cell).num_weights
+
+    def distance(gene: Gene) -> int:
+        return abs(cell.supercircuit.dense(gene.config)[0].num_weights - wanted)
+
+    return min(genes, key=distance)
+
+
+def _criterion(cell: Cell, model: Classifier) -> Criterion:
+    """By the success that the device gains; compiling for it takes too long for large circuits."""
+    if not cell.exact:
+        return magnitude
+    objective = Objective(model, cell.task.valid)
+    return SuccessGain(objective, cell.device, layout=cell.gene.layout, seed=cell.seed)
+
+
+def _quantumnat(
+    cell: Cell, *, normalize: bool = True, inject: bool = True, levels: int | None = -1
+) -> Trained:
+    n, classes = cell.task.num_qubits, cell.task.num_classes
+    parts: list[nn.Module] = []
+    if normalize:
+        parts.append(Normalization(n))
+    if levels is not None:
+        parts.append(Quantization(cell.sizes.levels))
+    votes = Votes(n, classes, NORMALIZED_SCALE) if normalize else Votes(n, classes)
+    model = cell.fresh(_circuit(cell), "scratch", nn.Sequential(*parts, votes))
+    run: nn.Module = model
+    if inject:
+        factor = cell.sizes.injection
+        run = cell.under_noise(model, executor=lambda circuit: NoiseInjection(circuit, factor))
+    if levels is None:
+        cell.fit(run, cell.sizes.epochs)
+    else:
+        cell.fit(run, cell.sizes.epochs, loss=quantization_loss(run))
+    return Trained(model, cell.gene.layout)
+
+
+def _linear(cell: Cell, inputs: int, outputs: int) -> nn.Linear:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(cell.seed)
+        return nn.Linear(inputs, outputs)

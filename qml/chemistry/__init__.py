@@ -1,0 +1,1 @@
+"""Molecules as Hamiltonians of qubits, and the circuits that prepare their states."""

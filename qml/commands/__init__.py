@@ -1,0 +1,1 @@
+"""Commands of ``qml``, by topic; `qml.cli` registers them."""

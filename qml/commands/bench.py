@@ -1,0 +1,59 @@
+"""`qml bench`: studies of the methods side by side."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from qml.progress import ConsoleReporter
+
+app = typer.Typer(help="Study the methods side by side.", no_args_is_help=True)
+
+
+@app.command()
+def quantumnas(
+    task: Annotated[
+        list[str] | None, typer.Option(help="Again for each; all tasks by default.")
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="Again for each; nine devices by default.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, help="Again for each.", show_default="0, 1 and 2")
+    ] = None,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Take the methods apart, too.")
+    ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="At work at once.", show_default="cores")
+    ] = os.cpu_count() or 1,
+    out: Annotated[Path, typer.Option(help="Folder of the study; one from before goes on.")] = Path(
+        "runs/quantumnas"
+    ),
+) -> None:
+    """Accuracy under noise and compiled gates of every method, over tasks, devices and seeds."""
+    console = Console()
+    with console.status("Loading packages, data and devices"):
+        from qml.bench import study, table
+        from qml.bench.cells import Sizes
+        from qml.bench.rows import ABLATIONS, ROWS
+
+        rows = [*ROWS, *(ABLATIONS if ablations else ())]
+        names, left_out = study.cells(
+            task or study.TASKS, device or study.DEVICES, seed or study.SEEDS
+        )
+        folder = study.open_study(out, Sizes())
+    for sentence in left_out:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    with folder.lock(), ConsoleReporter(console) as reporter:
+        study.run_study(folder, Sizes(), names, rows, processes=processes, reporter=reporter)
+    records = table.summary(folder, names)
+    folder.write_json("table.json", records)
+    text = table.markdown(records)
+    path = folder.write_text("table.md", text)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Table: {path}", markup=False, highlight=False, soft_wrap=True)

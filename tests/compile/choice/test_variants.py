@@ -1,0 +1,81 @@
+"""Variants of a circuit: the same unitary, with fewer gates where there are some to save."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import PermutationGate
+from qiskit.quantum_info import Operator
+
+from compile.choice.variants import variants
+from qsim import Circuit, library
+from qsim.interop.qiskit import to_qiskit
+
+NAMES = ("plain", "resynthesized", "peephole", "pauli")
+needs_pytket = pytest.mark.skipif(find_spec("pytket") is None, reason="needs pytket")
+
+
+def same(source: QuantumCircuit, circuit: QuantumCircuit, ends: tuple[int, ...]) -> bool:
+    """Whether the circuit does what the source does, if wire i is moved to ends[i] afterwards."""
+    moved = source.copy()
+    origin = {end: start for start, end in enumerate(ends)}
+    moved.append(PermutationGate([origin[k] for k in range(len(ends))]), range(len(ends)))
+    return Operator(moved).equiv(Operator(circuit), rtol=1e-7, atol=1e-9)
+
+
+@needs_pytket
+@pytest.mark.parametrize("name", NAMES)
+def test_variants_do_the_same(name: str, random_circuit: Callable[..., Circuit]) -> None:
+    sources = [to_qiskit(random_circuit(seed, 4)) for seed in range(6)]
+    swapped = QuantumCircuit(3)
+    swapped.h(0)
+    swapped.cx(0, 1)
+    swapped.swap(0, 2)
+    swapped.swap(1, 2)
+    moved = False
+    for source in (*sources, swapped, to_qiskit(library.qft(4))):
+        circuit, ends = variants(source)[name](source)
+        assert same(source, circuit, ends)
+        moved |= ends != tuple(range(source.num_qubits))
+    assert moved or name == "plain"  # swaps are left out somewhere
+
+
+@needs_pytket
+def test_pauli_rotations_share_their_gates() -> None:
+    """A double excitation: eight Pauli rotations of 6 CX each."""
+    circuit = Circuit(4)
+    for k, label in enumerate(["XXXY", "XXYX", "XYXX", "YXXX", "YYYX", "YYXY", "YXYY", "XYYY"]):
+        circuit.pauli_rotation(0.1 * (-1) ** k, label)
+    source = to_qiskit(circuit)
+    gates = {}
+    for name, make in variants(source).items():
+        made = make(source)
+        assert same(source, *made)
+        gates[name] = made.circuit.count_ops().get("cx", 0)
+    assert gates["pauli"] < gates["peephole"] < gates["resynthesized"]
+
+
+def test_open_parameters_stay_open() -> None:
+    source = QuantumCircuit(2)
+    angle = Parameter("a")
+    source.rx(angle, 0)
+    source.cx(0, 1)
+    source.cx(0, 1)
+    source.ry(2 * angle, 1)
+    known = variants(source)
+    assert list(known) == ["plain", "resynthesized"]
+    circuit, ends = known["resynthesized"](source)
+    assert "cx" not in circuit.count_ops()
+    bound = [c.assign_parameters([0.3]) for c in (source, circuit)]
+    assert same(*bound, ends)
+
+
+def test_global_phase_of_many_gates_is_dropped() -> None:
+    source = QuantumCircuit(1)
+    source.global_phase = np.pi / 3
+    source.t(0)
+    for make in variants(source).values():
+        assert same(source, *make(source))
