@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -72,7 +74,9 @@ class Aer:
         )
         options = self._mitigation.options()
         # Given no model of layers, PEC's own would be simulated on top of the device's noise.
-        simulation = {"seed_simulator": seed} | ({"layer_noise_model": []} if pec else {})
+        simulation: dict[str, Any] = {"seed_simulator": seed} | (
+            {"layer_noise_model": []} if pec else {}
+        )
         options |= {"default_shots": shots, "simulator": simulation}
         runner = primitive(small.primitive, self._generation, simulator, options)
         pubs = pubs_of(small, [piece._replace(pub=0)])
