@@ -251,12 +251,6 @@ def test_a_circuit_that_is_replaced_loses_its_executor():
     assert other.readout.weight is not model.readout.weight
 
 
-def test_an_executor_for_probabilities():
-    machine = BornMachine(Circuit(1).ry(Weight(0), 0))
-    with pytest.raises(UsageError, match="takes probabilities, which executors do not give"):
-        machine.on(Doubled(machine.circuit))()
-
-
 def test_a_readout_of_its_own():
     model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
     expected = model.readout(expval(model.circuit, None, model.weights, x))
