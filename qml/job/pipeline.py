@@ -30,7 +30,7 @@ from compile import Compiled, Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
-from qml.nas.estimators import Shots, cost, find_estimator
+from qml.nas.estimators import cost, default_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
@@ -130,9 +130,6 @@ class Job:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
-            if isinstance(estimator := find_estimator(self.sizes.estimator), Shots):
-                samples = min(self.sizes.search_samples, len(self.task.valid))
-                executions += self._search_config().evaluations * samples * estimator.shots
             remarks.append(cost(self.device, executions))
         return remarks
 
@@ -206,7 +203,7 @@ class Job:
         if sizes.tuning_epochs:
             tuning = self.trainer.settings(sizes.tuning_epochs)
             circuits = Tuned(inherited, model, train, valid, tuning, seed)
-        objective, estimator = Classification(model, valid), find_estimator(sizes.estimator)
+        objective, estimator = Classification(model, valid), default_estimator(self.task.num_qubits)
         return Evaluator(circuits, objective, self.device, estimator, seed=seed)
 
     def _first_genes(self, evaluator: Evaluator) -> list[Gene]:

@@ -26,7 +26,6 @@ class Preset:
         generations: of the search.
         mutation_probability: for every element of a gene.
         search_samples: validation samples that score a sub-circuit (all if there are fewer).
-        estimator: that scores it, a name in `qml.nas.estimators.ESTIMATORS`.
         shots: per test sample on the device.
         device_samples: test samples run on the device, None for all of them.
     """
@@ -46,7 +45,6 @@ class Preset:
     generations: int
     mutation_probability: float = 0.4
     search_samples: int = 500
-    estimator: str = "signal"
     shots: int = 8192
     device_samples: int | None = None
 

@@ -241,7 +241,7 @@ def _device(folder: RunFolder, measured: Mapping[str, Result]) -> dict[str, Any]
         return None
     name, result = list(measured.items())[-1]
     calibration = folder.read_json("calibration.json")
-    device = _saved_device(calibration)
+    device = Device.from_calibration(calibration)  # as it was when the run began
     start, end = result["initial_layout"], result["final_layout"]
     # The map asks no more of a compiled circuit than its name and its places.
     compiled: Any = SimpleNamespace(device_name=device.name, initial_layout=start, final_layout=end)
@@ -252,27 +252,6 @@ def _device(folder: RunFolder, measured: Mapping[str, Result]) -> dict[str, Any]
     )
     picture = _picture(plot_device(device, compiled), alt)
     return {"name": name, "calibrated": calibration["calibrated"], "picture": picture}
-
-
-def _saved_device(calibration: Mapping[str, Any]) -> Device:
-    """The device as it was when the run began: nothing is asked of IBM or of today's snapshots."""
-    circuit = need("qiskit.circuit", extra="ibm", purpose="drawing a device")
-    library = need("qiskit.circuit.library", extra="ibm", purpose="drawing a device")
-    transpiler = need("qiskit.transpiler", extra="ibm", purpose="drawing a device")
-    known = library.get_standard_gate_name_mapping()
-    gates: dict[str, dict[tuple[int, ...], Any]] = {}
-    for gate in calibration["gates"]:
-        properties = transpiler.InstructionProperties(gate["duration"], gate["error"])
-        gates.setdefault(gate["gate"], {})[tuple(gate["qubits"])] = properties
-    target = transpiler.Target(num_qubits=calibration["num_qubits"])
-    for name, places in gates.items():
-        # Devices have instructions of their own, such as "measure_2", which Qiskit does not name.
-        instruction = known.get(name) or circuit.Instruction(name, len(next(iter(places))), 0, [])
-        target.add_instruction(instruction, places, name=name)
-    backend: Any = SimpleNamespace(
-        name=calibration["name"], num_qubits=calibration["num_qubits"], target=target
-    )
-    return Device(backend)
 
 
 def _confusion(measured: Mapping[str, Result]) -> list[Picture]:

@@ -81,7 +81,7 @@ def test_what_a_dead_worker_had_is_evaluated_again(tmp_path, lives) -> None:
 
 def test_workers_that_die_again_and_again_end_the_search(tmp_path) -> None:
     with LocalPool(dying(tmp_path, 99), 1) as pool:
-        with pytest.raises(UsageError, match=r"a worker process died 4 times while \d candidates"):
+        with pytest.raises(UsageError, match=r"a worker process died 4 times while \d items"):
             list(pool(GENES))
         assert dict(pool(GENES[1:])).keys() == set(GENES[1:])  # it can go on
 

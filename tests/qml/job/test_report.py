@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compile import Device
 from qml.job.presets import load_preset
 from qml.job.report import write_report
 from qml.runs import CIRCUITS, TITLES, RunFolder
@@ -23,25 +24,7 @@ FACTS = {
     "searched": (24, 0.917, 0.799, 33, 14, 53, 0.4233),
     "pruned": (18, 0.903, 0.854, 31, 13, 45, 0.4261),
 }
-CALIBRATION = {
-    "schema": 1,
-    "name": "fake_quito",
-    "num_qubits": 5,
-    "simulated": True,
-    "calibrated": "2021-12-05T11:23:08-05:00",
-    "qubits": [{"t1": 1e-4, "t2": 9e-5, "readout_error": 0.01 * (q + 2)} for q in range(5)],
-    "gates": [
-        *({"gate": "sx", "qubits": [q], "error": 3e-4, "duration": 4e-8} for q in range(5)),
-        *(
-            {"gate": "cx", "qubits": [a, b], "error": 0.01 * (b + 1), "duration": 3e-7}
-            for a, b in [(0, 1), (1, 2), (1, 3), (3, 4)]
-        ),
-        *(
-            {"gate": "measure", "qubits": [q], "error": 0.01 * (q + 2), "duration": 5e-6}
-            for q in range(5)
-        ),
-    ],
-}
+CALIBRATION = Device.from_name(DEVICE).calibration()
 
 
 class Page(HTMLParser):

@@ -20,6 +20,7 @@ from qml.nas.estimators import (
     SuccessProbability,
     SurvivingSignal,
     cost,
+    default_estimator,
     find_estimator,
     surviving_signals,
 )
@@ -181,7 +182,8 @@ def test_genes_placed_by_qiskit_keep_their_circuits() -> None:
 
 
 def test_estimators_by_name() -> None:
-    assert find_estimator("noise") == ExactNoise()
+    assert find_estimator("noise") == default_estimator(4) == ExactNoise()
+    assert find_estimator("signal") == default_estimator(10) == SurvivingSignal()
     with pytest.raises(UsageError, match="no estimator 'nois'; did you mean noise"):
         find_estimator("nois")
 
@@ -202,10 +204,16 @@ def test_evaluations_tell_what_they_depend_on() -> None:
         assert {k for k in about if other.about()[k] != about[k]} == {key}
 
 
-@pytest.mark.parametrize("estimator", [Shots(), SurvivingSignal()])
-def test_what_knows_only_z_refuses_energies(estimator) -> None:
+def test_shots_measure_energies() -> None:
+    gene = Gene((1, 0), ANSATZ.largest())
+    exact, sampled = vqe(ExactNoise())(gene), vqe(Shots(100_000))(gene)
+    assert sampled.score == pytest.approx(exact.score, abs=0.01)
+    assert sampled.score != exact.score
+
+
+def test_the_signal_knows_only_z() -> None:
     with pytest.raises(UsageError, match=r"measures Z on every qubit.* take the estimator 'noise'"):
-        vqe(estimator)(Gene((1, 0), ANSATZ.largest()))
+        vqe(SurvivingSignal())(Gene((1, 0), ANSATZ.largest()))
 
 
 def test_an_estimator_without_its_extra(monkeypatch) -> None:
