@@ -64,6 +64,7 @@ def noisy_simulator(
     for qubit, (p01, p10) in device.noise_model(active).readout_errors.items():
         model.add_readout_error([[1 - p01, p01], [p10, 1 - p10]], [qubit])
     return aer.AerSimulator(
+        target=target,
         noise_model=None if model.is_ideal() else model,
         method=simulation_method(len(active), shots),
         max_parallel_experiments=0,  # as many at once as there are threads

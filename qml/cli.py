@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qml.commands import bench
+from qml.commands import bench, jobs
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.predictor import commands as predictor
@@ -30,9 +30,11 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Train, search, prune and compile quantum classifiers, and run them on IBM devices.",
     add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold the token of an account
 )
 
 app.add_typer(bench.app, name="bench")
+app.add_typer(jobs.app, name="job")
 app.add_typer(predictor.app, name="predictor")
 
 
@@ -66,6 +68,7 @@ def _root(
 
 app.command("devices")(compiling.devices)
 app.command("compile")(compiling.compile_file)
+app.command("run-circuit")(jobs.run_circuit)
 
 
 @app.command()

@@ -47,6 +47,6 @@ def estimate_cost(model: QuantumLayer, chip: OnChip, config: OnChipConfig) -> Co
     for step in range(config.steps):
         wanted = config.wanted(model, evenly, step, np.random.default_rng(step))
         circuits += chip.circuits_of(config.batch_size, wanted)
-    usage = estimate_usage(chip.compiled, chip.shots, chip.device, samples=circuits)
+    usage = estimate_usage(chip.compiled, chip.shots, samples=circuits)
     seconds = usage.seconds + OVERHEAD * (config.steps - 1)  # it counts one job
     return Cost(config.steps, circuits, usage.executions, seconds)
