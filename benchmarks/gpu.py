@@ -3,10 +3,10 @@
     python -m benchmarks.gpu [--rows NAME ...] [--output FILE]
 
 Every row is checked before it is timed: value and gradient against the cpu engine in double
-precision. Times are medians by CUDA events, or of the clock where Python is part of the bar. The
-floor of a row is what its plan moves and computes (`counts`), at the rates that this GPU reaches in
-the same run: a copy of 1 GiB, and a single-precision matrix product. gpu_notes.md says how the
-counts come about. Without a GPU there is nothing to do, and it says so.
+precision. Times are medians by CUDA events, or of the clock where Python is part of the bar; a row
+is timed eagerly and inside a CUDA graph. The floor of a row is what its plan moves and computes
+(`gpu_works.counts`), at the rates that this GPU reaches in the same run (`gpu_rates.rates`).
+gpu_notes.md says how the counts come about. Without a GPU there is nothing to do, and it says so.
 """
 
 from __future__ import annotations
@@ -22,169 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import qsim._native as _native
 import torch
-from torch import Tensor
 
-from benchmarks.ours import add_layers
-from qsim import Circuit, Input, PauliString, PauliSum, Weight, expval
+from benchmarks import gpu_peers
+from benchmarks.gpu_rates import by_clock, by_events, captured, rates
+from benchmarks.gpu_works import (
+    Counts,
+    Work,
+    counts,
+    ising,
+    layered,
+    layers_without_inputs,
+    noisy,
+)
+from qsim import PauliString
 from qsim.engines import _gpu
-from qsim.plan.program import program_of
-
-REPEATS = 20
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is run: a circuit on a batch, its loss, and whether a gradient is wanted."""
-
-    circuit: Circuit
-    batch: int
-    observables: Any = None
-    gradient: bool = True
-
-    def tensors(self, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(0)
-        weights = torch.rand(self.circuit.num_weights, generator=generator, dtype=torch.float64)
-        inputs = torch.rand(
-            self.batch, self.circuit.num_inputs, generator=generator, dtype=torch.float64
-        )
-        placed = [(3 * t).to(device, dtype) for t in (weights, inputs)]
-        return placed[0].requires_grad_(self.gradient), placed[1]
-
-    def step(self, device: str, dtype: torch.dtype, engine: str = "auto") -> Callable[[], Any]:
-        weights, inputs = self.tensors(device, dtype)
-        given = inputs if self.circuit.num_inputs else None
-
-        def run() -> tuple[Tensor, ...]:
-            values = expval(self.circuit, self.observables, weights, given, engine=engine)
-            loss = values.sum()
-            return (loss, *(torch.autograd.grad(loss, weights) if self.gradient else ()))
-
-        return run
-
-
-def layered(qubits: int, layers: int, encoded: bool = True) -> Circuit:
-    circuit = Circuit(qubits)
-    for qubit in range(qubits if encoded else 0):
-        circuit.ry(Input(qubit), qubit)
-    return add_layers(circuit, layers)
-
-
-def ising(qubits: int, layers: int) -> Work:
-    """The transverse-field Ising model: RZZ on a ring, RX on all; its energy."""
-    circuit = Circuit(qubits)
-    for layer in range(layers):
-        for qubit in range(qubits):
-            circuit.rzz(Weight(2 * layer), qubit, (qubit + 1) % qubits)
-        for qubit in range(qubits):
-            circuit.rx(Weight(2 * layer + 1), qubit)
-    terms = []
-    for qubit in range(qubits):
-        pair = {qubit, (qubit + 1) % qubits}
-        zz = "".join("Z" if q in pair else "I" for q in reversed(range(qubits)))
-        x = "".join("X" if q == qubit else "I" for q in reversed(range(qubits)))
-        terms += [(-1.0, PauliString(zz)), (-1.0, PauliString(x))]
-    return Work(circuit, 1, [PauliSum(terms)])
-
-
-# --- Counts ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the plan of a work does in one run: see gpu_notes.md.
-
-    Attributes:
-        sweeps: over the state in device memory, on the way forward.
-        groups: readings and writings of shared memory, on the way forward.
-        acts: fused matrices.
-        memory: bytes of device memory.
-        shared: bytes of shared memory.
-        flops: operations on amplitudes.
-    """
-
-    sweeps: int
-    groups: int
-    acts: int
-    memory: float
-    shared: float
-    flops: float
-
-
-def counts(work: Work) -> Counts:
-    tape = _native.cuda.Tape(program_of(work.circuit).native, True, work.gradient)
-    sweeps, groups = len(tape.stages), tape.stages[-1].groups
-    states = 3 if work.gradient else 1  # one forward, two back
-    amplitudes = work.batch * 2**tape.bits
-    whole = sweeps == 1 and tape.stages[0].bits == tape.bits
-    # A state of one tile is written once, for the way back, and read once.
-    passes = (2 if work.gradient else 0) if whole else 2 * states * sweeps
-    dense, diagonal = tape.num_acts - tape.num_diagonal, tape.num_diagonal
-    flops = dense * (54 if work.gradient else 14) + diagonal * (23 if work.gradient else 6)
-    return Counts(
-        sweeps,
-        groups,
-        tape.num_acts,
-        8.0 * amplitudes * passes,
-        8.0 * amplitudes * 2 * states * groups,
-        float(amplitudes * flops),
-    )
-
-
-# --- Clocks ---------------------------------------------------------------------------------------
-
-
-def by_events(run: Callable[[], Any], calls: int = 1) -> float:
-    """Seconds of one call on the GPU: median of REPEATS spans of so many calls."""
-    times = []
-    for _ in range(REPEATS):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        for _ in range(calls):
-            run()
-        end.record()
-        end.synchronize()
-        times.append(1e-3 * begin.elapsed_time(end) / calls)
-    return statistics.median(times)
-
-
-def by_clock(run: Callable[[], Any], calls: int = 50) -> float:
-    """Seconds of one call, Python included."""
-    times = []
-    for _ in range(REPEATS):
-        torch.cuda.synchronize()
-        begin = time.perf_counter()
-        for _ in range(calls):
-            run()
-        torch.cuda.synchronize()
-        times.append((time.perf_counter() - begin) / calls)
-    return statistics.median(times)
-
-
-def captured(run: Callable[[], Any]) -> Callable[[], None]:
-    """The same work as a CUDA graph."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            run()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        run()
-    return graph.replay
-
-
-def rates() -> dict[str, float]:
-    """Bytes and operations a second that this GPU reaches."""
-    source = torch.empty(2**28, device="cuda")
-    target = torch.empty_like(source)
-    copy = by_events(lambda: target.copy_(source))
-    left = torch.rand(8192, 8192, device="cuda")
-    product = by_events(lambda: left @ left)
-    return {"bytes": 2 * source.nbytes / copy, "flops": 2 * 8192**3 / product}
-
 
 # --- Rows -----------------------------------------------------------------------------------------
 
@@ -203,20 +55,38 @@ def with_python(work: Work) -> float:
 
 @dataclass(frozen=True)
 class Row:
+    """A work with its bar.
+
+    Attributes:
+        name: of the row.
+        work: makes it.
+        seconds: the clock that the bar is about.
+        bar: in words.
+        checked: against the cpu engine; not where that takes too long or too much.
+        graph: whether it is timed inside a CUDA graph as well.
+        peer: whether TorchQuantum takes the same step.
+        cpu: whether our own cpu engine takes it.
+    """
+
     name: str
     work: Callable[[], Work]
     seconds: Callable[[Work], float]
     bar: str
-    checked: bool = True  # against the cpu engine; not where that takes too long or too much
-
-
-def layers_without_inputs(qubits: int, layers: int, batch: int = 1, gradient: bool = True) -> Work:
-    circuit = layered(qubits, layers, encoded=False)
-    return Work(circuit, batch, [PauliString.z(0, qubits)], gradient)
+    checked: bool = True
+    graph: bool = True
+    peer: bool = False
+    cpu: bool = False
 
 
 ROWS = (
-    Row("step (10,8,64)", lambda: Work(layered(10, 8), 64), in_graph, "150 us, in a graph"),
+    Row(
+        "step (10,8,64)",
+        lambda: Work(layered(10, 8), 64),
+        in_graph,
+        "150 us in a graph; a 300th of TorchQuantum",
+        peer=True,
+        cpu=True,
+    ),
     Row("step (10,8,4096)", lambda: Work(layered(10, 8), 4096), in_graph, "twice the floor"),
     Row("step (4,4,256)", lambda: Work(layered(4, 4), 256), with_python, "250 us, with Python"),
     Row("TFIM 20 qubits, 10 layers", lambda: ising(20, 10), eager, "1.5 ms"),
@@ -226,6 +96,7 @@ ROWS = (
         eager,
         "480 ms: 60 us for a sample and layer",
         checked=False,
+        graph=False,
     ),
     Row(
         "30 qubits, 4 layers",
@@ -233,11 +104,37 @@ ROWS = (
         eager,
         "1.5 times the floor",
         checked=False,
+        graph=False,
     ),
     *[
-        Row(f"step ({n},4,64)", lambda n=n: Work(layered(n, 4), 64), eager, "the cpu engine's time")
-        for n in (8, 12, 16)
+        Row(
+            f"step ({n},4,{batch})",
+            lambda n=n, batch=batch: Work(layered(n, 4), batch),
+            eager,
+            "the cpu engine's time",
+            cpu=True,
+        )
+        for n, batch in ((8, 64), (12, 64), (16, 64), (8, 1024))
     ],
+    *[
+        Row(
+            f"exact noise ({n},2,64)",
+            lambda n=n: noisy(Work(layered(n, 2), 64), method="exact"),
+            eager,
+            "the cpu engine's time",
+            cpu=True,
+        )
+        for n in (4, 6, 8)
+    ],
+    Row(
+        "trajectories (10,2,4 of 256)",
+        lambda: noisy(Work(layered(10, 2), 4), method="trajectories", trajectories=256),
+        eager,
+        "the cpu engine's time",
+        checked=False,  # rounding may turn a choice
+        graph=False,  # numbers are drawn on the host
+        cpu=True,
+    ),
 )
 
 
@@ -249,20 +146,44 @@ def check(work: Work) -> None:
         torch.testing.assert_close(ours.cpu().double(), theirs, atol=1e-4 * scale, rtol=0)
 
 
+def floor(counted: Counts, reached: dict[str, float]) -> tuple[float, str]:
+    """Seconds below which no launch can be, and what binds."""
+    needed = {
+        "memory": counted.memory / reached["memory"],
+        "arithmetic": counted.flops / reached["rotations"],
+        "shared memory": counted.shared / reached["exchanges"],
+    }
+    binds = max(needed, key=lambda name: needed[name])
+    return needed[binds], binds
+
+
+def on_cpu(work: Work) -> float:
+    run = work.step("cpu", torch.float32, "cpu")
+    run()
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
 def measure(row: Row, reached: dict[str, float]) -> dict[str, Any]:
     work = row.work()
     if row.checked:
         check(work)
-    counted, seconds = counts(work), row.seconds(work)
-    floor = max(counted.memory / reached["bytes"], counted.flops / reached["flops"])
-    found = {"row": row.name, "bar": row.bar, "seconds": seconds, "floor": floor}
-    if row.bar.startswith("the cpu"):
-        run = work.step("cpu", torch.float32, "cpu")
-        run()
-        begin = time.perf_counter()
-        run()
-        found["cpu_seconds"] = time.perf_counter() - begin
-    return {**found, **vars(counted)}
+    found: dict[str, Any] = {"row": row.name, "bar": row.bar, "seconds": row.seconds(work)}
+    if row.graph:
+        found["graph_seconds"] = in_graph(work)
+    if counted := counts(work):
+        found["floor"], found["binds"] = floor(counted, reached)
+        found.update(vars(counted))
+    if row.peer:
+        found["peer"], step = gpu_peers.step(work)
+        found["peer_seconds"] = by_events(step)
+    if row.cpu:
+        found["cpu_seconds"] = on_cpu(work)
+    return found
 
 
 FIRST_CALL = """
@@ -283,12 +204,19 @@ def first_call() -> dict[str, Any]:
 
 
 def report(rows: list[dict[str, Any]]) -> None:
-    print(f"{'row':34} {'measured':>12} {'floor':>12} {'ratio':>7}  bar")
+    print(f"{'row':34} {'measured':>13} {'floor':>13} {'ratio':>7}  bar")
     for row in rows:
-        floor = row.get("floor")
-        shown = f"{1e6 * floor:9.1f} us {row['seconds'] / floor:7.2f}" if floor else " " * 20
-        others = f" ({1e6 * row['cpu_seconds']:.1f} us)" if "cpu_seconds" in row else ""
-        print(f"{row['row']:34} {1e6 * row['seconds']:9.1f} us {shown}  {row['bar']}{others}")
+        shown = " " * 21
+        if "floor" in row:
+            shown = f"{1e6 * row['floor']:10.1f} us {row['seconds'] / row['floor']:7.2f}"
+        others = [
+            f"{row.get(name.removesuffix('_seconds'), name.removesuffix('_seconds'))}: "
+            f"{1e6 * row[name]:.1f} us"
+            for name in ("graph_seconds", "peer_seconds", "cpu_seconds")
+            if name in row
+        ]
+        told = "; ".join([row["bar"], *([row["binds"]] if "binds" in row else []), *others])
+        print(f"{row['row']:34} {1e6 * row['seconds']:10.1f} us {shown}  {told}")
 
 
 def main() -> None:

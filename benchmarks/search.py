@@ -56,7 +56,8 @@ def timed(function: Callable[[], T]) -> tuple[float, T]:
 
 
 def trained(supercircuit: SuperCircuit, task: Task) -> Classifier:
-    model = Classifier(supercircuit.full(), task.num_classes)
+    generator = torch.Generator().manual_seed(0)
+    model = Classifier(supercircuit.full(), task.num_classes, generator=generator)
     config = TrainConfig(EPOCHS, lr=5e-2)
     fit(model, task.train, task.valid, config, seed=0, sampler=supercircuit.sampler())
     return model

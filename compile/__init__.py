@@ -12,7 +12,7 @@ from compile.compilation import compile
 from compile.compiled import Compiled
 from compile.device import CalibrationWarning, Device
 from compile.esp import Esp, estimate_esp
-from compile.execution import run
+from compile.execution import Executor, Job, Mitigation, Usage, estimate_usage, run
 from compile.noisy import NoisyCircuit, noisy
 from compile.plots import plot_device
 
@@ -21,9 +21,14 @@ __all__ = [
     "Compiled",
     "Device",
     "Esp",
+    "Executor",
+    "Job",
+    "Mitigation",
     "NoisyCircuit",
+    "Usage",
     "compile",
     "estimate_esp",
+    "estimate_usage",
     "fake_device_names",
     "noisy",
     "plot_device",

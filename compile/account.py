@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from compile.outages import causes, unreachable
 from qsim.errors import UsageError, need
 
 if TYPE_CHECKING:
@@ -17,8 +18,22 @@ _SAVE = (
 )
 
 
-def real_backend(name: str) -> BackendV2:
-    """The device of that name, as the saved account sees it.
+def real_backend(
+    name: str | None,
+    *,
+    instance: str | None = None,
+    fractional_gates: bool = False,
+    min_qubits: int = 1,
+    suits: Callable[[BackendV2], bool] | None = None,
+) -> BackendV2:
+    """A device, as the saved account sees it.
+
+    Args:
+        name: of the device; None for the one with the shortest queue.
+        instance: name or CRN of the instance that is charged; by default that of the account.
+        fractional_gates: whether to have rzz and rx of any angle, where the device has them.
+        min_qubits: how many the one with the shortest queue has at least.
+        suits: what else is asked of it.
 
     Raises:
         UsageError: there is no account, it is refused, IBM Quantum cannot be reached, or the
@@ -26,18 +41,28 @@ def real_backend(name: str) -> BackendV2:
             the request.
     """
     runtime = need("qiskit_ibm_runtime", extra="ibm", purpose="reaching IBM Quantum")
+    options = {"use_fractional_gates": True} if fractional_gates else {}
     try:
-        return _find(runtime.QiskitRuntimeService(), name)
+        service = runtime.QiskitRuntimeService(**({"instance": instance} if instance else {}))
+        if name is None:
+            return service.least_busy(
+                min_num_qubits=min_qubits,
+                operational=True,
+                simulator=False,
+                filters=suits,
+                **options,
+            )
+        return _find(service, name, options)
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(_reason(error, name)) from None
+        raise UsageError(_reason(error, name or "the device with the shortest queue")) from None
 
 
-def _find(service: Any, name: str) -> BackendV2:
+def _find(service: Any, name: str, options: dict[str, Any]) -> BackendV2:
     names = [backend.name for backend in service.backends()]
     if name in names:
-        return service.backend(name)
+        return service.backend(name, **options)
     similar = get_close_matches(name, names, n=3, cutoff=0.0)
     raise UsageError(
         f"your IBM Quantum account has no device {name!r}: "
@@ -47,30 +72,25 @@ def _find(service: Any, name: str) -> BackendV2:
 
 def _reason(error: Exception, name: str) -> str:
     """The client wraps every failure as a bad token: what went wrong stands in the causes."""
+    from qiskit.providers.exceptions import QiskitBackendNotFoundError
     from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import Timeout
 
-    causes = list(_causes(error))
-    if any(isinstance(cause, AccountNotFoundError) for cause in causes):
+    found = list(causes(error))
+    if any(isinstance(cause, AccountNotFoundError) for cause in found):
         return (
             f"no IBM Quantum account is saved on this computer, so {name} cannot be reached: "
             f"save one by {_SAVE}, or take a simulated device such as FakeQuitoV2"
         )
-    if any(isinstance(c, NoConnection | Timeout | ConnectionError | TimeoutError) for c in causes):
+    if unreachable(error):
         return (
             f"IBM Quantum cannot be reached, so there is no {name} now: check the network (and "
             "proxy) of this computer, or take a simulated device such as FakeQuitoV2"
         )
-    if any(isinstance(cause, InvalidAccountError) for cause in causes):
+    if any(isinstance(cause, InvalidAccountError) for cause in found):
         return (
             f"IBM Quantum refused the saved account, so {name} cannot be reached: "
             f"save a valid one by {_SAVE} and overwrite=True"
         )
+    if isinstance(error, QiskitBackendNotFoundError):
+        return "no device of your IBM Quantum account fits and is open now: ask for less of it"
     return f"IBM Quantum did not give access to {name}, with {type(error).__name__}: try again"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -40,19 +40,25 @@ def on_active_qubits(
 
 
 def noisy_simulator(
-    circuit: QuantumCircuit, device: Device, active: list[int], shots: int
+    circuit: QuantumCircuit,
+    device: Device,
+    active: list[int],
+    shots: int,
+    *,
+    every_gate: bool = False,
 ) -> BackendV2:
     """A simulator of some qubits of a device.
 
     Args:
-        circuit: what will run on it; errors of other gates are left out.
+        circuit: what will run on it.
         device: its errors, coherence times and durations make the noise model.
         active: physical qubits, in the order of the circuit's qubits.
         shots: how many will be asked for; decides how noise is simulated.
+        every_gate: whether to have the errors of gates that the circuit is without, too.
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
     names = set(circuit.count_ops())
-    target = cut(device.backend.target, active, lambda name, _: name in names)
+    target = cut(device.backend.target, active, lambda name, _: every_gate or name in names)
     noise = need("qiskit_aer.noise", extra="ibm", purpose="simulating a device").NoiseModel
     model = noise.from_backend(aer.AerSimulator(target=target), readout_error=False)
     for qubit, (p01, p10) in device.noise_model(active).readout_errors.items():

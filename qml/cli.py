@@ -13,6 +13,7 @@ from rich.table import Table
 from qml.commands import bench
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
+from qml.predictor import commands as predictor
 from qml.progress import ConsoleReporter
 from qsim.errors import UsageError
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench.app, name="bench")
+app.add_typer(predictor.app, name="predictor")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,7 +72,10 @@ app.command("compile")(compiling.compile_file)
 def run(
     task: Annotated[
         str | None,
-        typer.Option(help="digits-2, digits-4, digits-10 or mnist-4.", show_default=DEFAULT_TASK),
+        typer.Option(
+            help="digits-4, mnist-2, vowel-4 ... (an unknown one lists all).",
+            show_default=DEFAULT_TASK,
+        ),
     ] = None,
     device: Annotated[
         str | None,

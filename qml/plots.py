@@ -236,6 +236,31 @@ def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str
     return figure
 
 
+def plot_predictions(
+    pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str = ""
+) -> Figure:
+    """What a model predicts over what is true, by kind of sample: a panel each.
+
+    Args:
+        pairs: (predicted, true) numbers by the name of their kind.
+        title: of the figure.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    everything = np.concatenate([np.concatenate(pair) for pair in pairs.values()])
+    ends = (everything.min(), everything.max())
+    with _figure(2.9 * len(pairs), 3.3) as figure:
+        figure.suptitle(title)
+        panels = figure.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, (name, (predicted, true)) in zip(panels, pairs.items(), strict=True):
+            axes.plot(ends, ends, **_CHANCE)
+            axes.plot(true, predicted, "o", color=FIRST, ms=3, alpha=0.5)
+            axes.set(title=name, xlabel="Simulated", aspect="equal")
+        panels[0].set_ylabel("Predicted")
+    return figure
+
+
 def plot_gradient_variance(variances: Mapping[int, float], title: str = "") -> Figure:
     """Variance of the gradient over the number of qubits, with the exponential that fits it best.
 

@@ -28,10 +28,13 @@ def memory_of(device: torch.device) -> tuple[int, str]:
     return free + kept, f"{device} has free"
 
 
-def check_bytes(needed: int, what: str) -> None:
-    """Raises UsageError if `what` takes more bytes than the machine has."""
-    if needed > _SURELY_FITS and needed > machine_bytes():
-        raise UsageError(f"{what} takes {needed:,} bytes, but this machine has {machine_bytes():,}")
+def check_bytes(needed: int, what: str, device: torch.device = _CPU) -> None:
+    """Raises UsageError if `what` takes more bytes than the device has."""
+    if needed <= _SURELY_FITS:
+        return
+    memory, whose = memory_of(device)
+    if needed > memory:
+        raise UsageError(f"{what} takes {needed:,} bytes, but {whose} {memory:,}")
 
 
 def check_states(

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.columns import Values, resolve, tensors_of
-from qsim.engines import Engine, density, select_engine, warn_reference
-from qsim.engines.reference import ReferenceEngine
+from qsim.engines import Engine, density, select_engine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import IN_GRADIENT, check_bytes, check_states
 from qsim.noise import exact
 from qsim.noise.exact import ExactEngine
+from qsim.noise.kernels import kernels_of
 from qsim.noise.methods import check_method, noise_engine
 from qsim.noise.model import NoiseModel
 from qsim.noise.trajectories import TrajectoryEngine
@@ -124,7 +124,8 @@ class Call:
         """
         n = self.circuit.num_qubits
         size = 2 * self.dtype.itemsize * self.batch * 4**n
-        check_bytes(size, f"the density matrix of {n} qubits, {self.batch} samples,")
+        what = f"the density matrix of {n} qubits, {self.batch} samples,"
+        check_bytes(size, what, self.weights.device)
         if self.noisy:
             return self._run(transforms.Task(self.engine, self.circuit, None))
         psi = self.state()
@@ -181,7 +182,8 @@ class Call:
 
     def _check_reading(self, qubits: tuple[int, ...]) -> None:
         size = 2 * self.weights.itemsize * self.batch * 2 ** len(qubits)
-        check_bytes(size, f"probabilities of {len(qubits)} qubits, {self.batch} samples,")
+        what = f"probabilities of {len(qubits)} qubits, {self.batch} samples,"
+        check_bytes(size, what, self.weights.device)
 
     def _run(self, task: transforms.Task) -> Tensor:
         transforms.refuse_dual(self.weights, self.inputs, self.initial)
@@ -243,8 +245,6 @@ def prepare(
         initial = initial.to(torch.complex128 if real == torch.float64 else torch.complex64)
     check_method(method, trajectories, shots)
     if not gates_alone and (noise is not None or not circuit.is_unitary):
-        if device.type == "cuda":
-            chosen = _without_gpu(chosen, engine)
         chosen = noise_engine(
             plain,
             noise,
@@ -252,9 +252,9 @@ def prepare(
             trajectories,
             shots,
             generator,
-            native=not isinstance(chosen, ReferenceEngine),
+            kernels=kernels_of(chosen),
             batch=batch,
-            real=real,
+            like=ready["weights"],
             whole=initial is not None,
         )
     call = Call(
@@ -271,18 +271,6 @@ def prepare(
     if device.type == "cpu" and not transforms.active():
         check_values(tensors, initial)
     return call
-
-
-def _without_gpu(engine: Engine, name: str) -> Engine:
-    """The engine in plain torch instead of the cuda engine, unless that was asked for."""
-    if name == "cuda":
-        raise UsageError(
-            "the cuda engine runs gates alone, without noise: use engine='reference', or tensors "
-            "on the cpu"
-        )
-    if not isinstance(engine, ReferenceEngine):
-        warn_reference("the cuda engine runs gates alone, without noise")
-    return engine.reference()
 
 
 def _check_tensor(name: str, tensor: Any, size: int) -> None:

@@ -28,6 +28,7 @@ from qsim.paulis import apply_sum
 from qsim.prepare import Call
 from qsim.sampling import Generator, check_generator, check_shots, count, estimate, measure
 from qsim.strings import Strings
+from qsim.sums import sums_of_runs
 
 _CPU = torch.device("cpu")
 
@@ -37,12 +38,10 @@ class Layout(NamedTuple):
 
     Attributes:
         strings: what is measured.
-        rows: observable of each term, int64 [terms]; None where observable k is string k.
-        columns: string of each term, int64 [terms].
+        columns: string of each term, int64 [terms]; None where observable k is string k.
     """
 
     strings: Strings
-    rows: Tensor | None
     columns: Tensor | None
 
 
@@ -55,15 +54,14 @@ def layout(observables: tuple[Observable, ...], device: torch.device = _CPU) -> 
 @lru_cache(maxsize=256)
 def _layout(parts: tuple[PauliString | Strings, ...], device: torch.device) -> Layout:
     if all(isinstance(part, PauliString) for part in parts):
-        return Layout(Strings(parts), None, None)  # type: ignore[arg-type]
+        return Layout(Strings(parts), None)  # type: ignore[arg-type]
     places: dict[PauliString, int] = {}
-    rows, columns = [], []
-    for row, part in enumerate(parts):
-        for string in (part,) if isinstance(part, PauliString) else part:
-            rows.append(row)
-            columns.append(places.setdefault(string, len(places)))
-    placed = (torch.tensor(numbers, device=device) for numbers in (rows, columns))
-    return Layout(Strings(places), *placed)
+    columns = [
+        places.setdefault(string, len(places))
+        for part in parts
+        for string in ((part,) if isinstance(part, PauliString) else part)
+    ]
+    return Layout(Strings(places), torch.tensor(columns, device=device))
 
 
 def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
@@ -76,13 +74,12 @@ def combine(values: Tensor, observables: tuple[Observable, ...]) -> Tensor:
     """
     if all(isinstance(observable, PauliString) for observable in observables):
         return values
-    _, rows, columns = layout(observables, values.device)
-    assert rows is not None
+    columns = layout(observables, values.device).columns
     assert columns is not None
     coefficients = torch.cat([coefficients_of(o, values) for o in observables])
     terms = values.double()[:, columns] * coefficients
-    empty = terms.new_zeros(len(values), len(observables))
-    return empty.index_add(1, rows, terms).to(values.dtype)
+    lengths = [1 if isinstance(o, PauliString) else len(o.strings) for o in observables]
+    return sums_of_runs(terms, lengths).to(values.dtype)
 
 
 def coefficients_of(observable: Observable, like: Tensor) -> Tensor:
@@ -268,7 +265,7 @@ class State:
         """
         where = check_qubits(qubits, self.num_qubits)
         size = self.amplitudes.itemsize * len(self._rows) * 4 ** len(where)
-        check_bytes(size, f"the density matrix of {len(where)} qubits")
+        check_bytes(size, f"the density matrix of {len(where)} qubits", self._rows.device)
         return self._shaped(gram(split(self._rows, where)))
 
     def purity(self, qubits: Iterable[int]) -> Tensor:

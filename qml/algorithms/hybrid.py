@@ -41,9 +41,7 @@ class DressedCircuit(nn.Module):
         super().__init__()
         self.into = nn.Linear(in_features, circuit.num_inputs)
         self.layer = QuantumLayer(circuit, **options)
-        measured = self.layer.observables
-        width = circuit.num_qubits if measured is None else len(tuple(measured))
-        self.out = nn.Linear(width, out_features)
+        self.out = nn.Linear(len(self.layer.observables), out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in_features] -> [..., out_features]; everything before is one batch."""

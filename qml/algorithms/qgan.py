@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,32 +11,34 @@ from torch.nn.functional import logsigmoid
 
 from qml.algorithms.minimize import Optimizer
 from qml.nn.layers import times
-from qml.nn.model import QuantumLayer, Runnable
+from qml.nn.model import QuantumLayer
+from qml.training.threads import threads_for
 from qsim import Circuit, probabilities, samples
 from qsim.errors import UsageError
 
 
-class BornMachine(QuantumLayer):
+class BornMachine(nn.Module):
     """A circuit as a distribution over basis states, by Born's rule.
 
     Args:
         circuit: without inputs.
-        options: of `qml.nn.model.QuantumLayer`.
+        weights: float [num_weights]; unless given, drawn as those of a QuantumLayer.
+        options: how the circuit is run, such as noise: those of `qsim.probabilities`.
     """
 
-    def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
-        """Probabilities, real [2**n]; exact and differentiable.
-
-        Raises:
-            UsageError: if it is `on` an executor, which gives expectation values alone.
-        """
-        run = self.circuit if circuit is None else circuit
-        if self.executor is not None or not isinstance(run, Circuit):
+    def __init__(self, circuit: Circuit, weights: Tensor | None = None, **options: Any) -> None:
+        """Raises UsageError for a circuit with inputs, or weights of another shape."""
+        super().__init__()
+        if circuit.num_inputs:
             raise UsageError(
-                "a Born machine takes probabilities, which executors do not give: run it with "
-                "noise=... as an option"
+                f"a Born machine has no inputs, but the circuit has {circuit.num_inputs}: bind them"
             )
-        return probabilities(run, self.weights, x, **self.options)
+        self.circuit, self.options = circuit, options
+        self.weights = QuantumLayer(circuit, weights=weights).weights
+
+    def forward(self) -> Tensor:
+        """Probabilities, real [2**n]; exact and differentiable."""
+        return probabilities(self.circuit, self.weights, **self.options)
 
     def sample(self, shots: int, generator: torch.Generator | None = None) -> Tensor:
         """Basis states, int64 [shots]."""
@@ -70,10 +73,7 @@ class QGAN(nn.Module):
     bits: Tensor
 
     def __init__(self, generator: BornMachine, critic: nn.Module | None = None) -> None:
-        """Raises UsageError for a generator with inputs."""
         super().__init__()
-        if generator.circuit.num_inputs:
-            raise UsageError("a generator has no inputs, but a distribution of its own")
         n = generator.circuit.num_qubits
         self.generator = generator
         self.critic = critic or nn.Sequential(nn.Linear(n, 32), nn.LeakyReLU(), nn.Linear(32, 1))
@@ -123,10 +123,11 @@ class QGAN(nn.Module):
             for make, part in zip(optimizers, (self.generator, self.critic), strict=True)
         )
         history = []
-        for _ in range(times(steps, "steps")):
-            history.append(self._distance(data))
-            _step(tell, self.critic_loss(data))
-            _step(deceive, self.generator_loss())
+        with threads_for(len(data) * sum(p.numel() for p in self.parameters())):
+            for _ in range(times(steps, "steps")):
+                history.append(self._distance(data))
+                _step(tell, self.critic_loss(data))
+                _step(deceive, self.generator_loss())
         return [*history, self._distance(data)]
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qml.nn.model import QuantumLayer, Runnable
 from qsim import Circuit
+from qsim.observables import Observables
 
 
 class Regressor(QuantumLayer):
@@ -29,11 +30,10 @@ class Regressor(QuantumLayer):
         fit(model, train, valid, TrainConfig(), seed=0, loss=torch.nn.functional.mse_loss)
     """
 
-    def __init__(self, circuit: Circuit, observables: Any = None, **options: Any) -> None:
+    def __init__(self, circuit: Circuit, observables: Observables = None, **options: Any) -> None:
         super().__init__(circuit, observables, **options)
-        targets = circuit.num_qubits if observables is None else len(tuple(observables))
-        self.scale = nn.Parameter(torch.ones(targets))
-        self.shift = nn.Parameter(torch.zeros(targets))
+        self.scale = nn.Parameter(torch.ones(len(self.observables)))
+        self.shift = nn.Parameter(torch.zeros(len(self.observables)))
 
     def forward(self, x: Tensor | None = None, circuit: Runnable | None = None) -> Tensor:
         """x [batch, num_inputs] in radians -> [batch, targets]."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from qml.algorithms.minimize import Minimum, minimize, small_weights
 from qml.nn.layers import times
+from qml.nn.model import Executor
 from qsim import Circuit, PauliSum, Weight, expval
 from qsim.errors import UsageError
 from qsim.observables import Observable
-
-if TYPE_CHECKING:
-    from compile import Device
 
 
 def vqe(
@@ -23,7 +22,7 @@ def vqe(
     hamiltonian: PauliSum,
     *,
     weights: Tensor | None = None,
-    device: Device | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
     **training: Any,
 ) -> Minimum:
@@ -34,7 +33,8 @@ def vqe(
             `hartree_fock`, or one that a search has found.
         hamiltonian: of the energy.
         weights: where to start; small ones by default.
-        device: the circuit is compiled for it, and trained under its exact noise.
+        executor: what runs the circuit; `compile.noisy(compile.compile(circuit, device), device)`
+            trains it under the exact noise of a device.
         seed: of the first weights.
         training: optimizer, steps and tolerance of `qml.algorithms.minimize.minimize`.
 
@@ -42,7 +42,7 @@ def vqe(
         Weights, energy in the unit of the Hamiltonian, and its course.
 
     Raises:
-        UsageError: for a Hamiltonian of another size, or a circuit that the device cannot run.
+        UsageError: for a Hamiltonian of another size.
 
     Example:
         >>> molecule = load_molecule("H2")
@@ -51,12 +51,8 @@ def vqe(
         True
     """
     start = small_weights(circuit, seed) if weights is None else weights
-    if device is None:
-        return minimize(lambda w: expval(circuit, [hamiltonian], w)[0], start, **training)
-    from compile import compile, noisy
-
-    compiled = noisy(compile(circuit, device), device)
-    return minimize(lambda w: compiled.expval([hamiltonian], w)[0], start, **training)
+    run = partial(expval, circuit) if executor is None else executor.expval
+    return minimize(lambda w: run([hamiltonian], w)[0], start, **training)
 
 
 class Adapted(NamedTuple):
@@ -108,7 +104,7 @@ def adapt_vqe(
             f"{start.num_weights} weights and {len(pool)} operators"
         )
     circuit, chosen = start.copy(), []
-    found = minimize(lambda w: expval(circuit, [hamiltonian], w)[0], _zeros(0), steps=0)
+    found = vqe(circuit, hamiltonian, weights=_zeros(0), steps=0)
     history = [found.value]
     for _ in range(times(max_operators, "operators")):
         slopes = pool_gradient(circuit, hamiltonian, pool, found.weights)

@@ -6,6 +6,7 @@ made once, when it is first asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,13 +17,13 @@ from torch import Tensor, nn
 from compile import Device
 from qml.data.tasks import Split, load_task
 from qml.nas.estimators import Estimator, ExactNoise, SurvivingSignal
-from qml.nas.evaluation import Evaluator, Inherited
+from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.search import EvolutionarySearch, SearchConfig
+from qml.nas.search import EvolutionarySearch, Ranked, SearchConfig, by_score
 from qml.nas.spaces import find_space
-from qml.nas.supercircuit import SuperCircuit
+from qml.nas.supercircuit import SubConfig, SuperCircuit
 from qml.nn.model import Classifier
 from qml.noise_aware.devices import on_device
 from qml.pools import OneProcess
@@ -48,13 +49,14 @@ class Sizes:
         batch_size: samples a step.
         search: population and generations.
         search_samples: validation samples that score a sub-circuit.
-        prune_target: fraction of the angles that pruning takes.
-        bits: of the grid for quantized angles.
+        finalists: circuits of a search that are trained further before the best is taken.
+        prune_target: fraction of the gates that pruning takes.
+        quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
         injection: factor of QuantumNAT's injected errors.
         levels: of QuantumNAT's quantization.
         shots: for each test sample.
-        test_samples: at most so many.
-        trajectories: for each sample in training and in the test, where noise is not exact.
+        test_samples: at most so many, where noise is exact and where every shot is a trajectory.
+        trajectories: for each sample in training, where noise is not exact.
     """
 
     space: str = "u3cu3"
@@ -66,13 +68,14 @@ class Sizes:
     batch_size: int = 32
     search: SearchConfig = field(default_factory=lambda: SearchConfig(generations=15))
     search_samples: int = 500
+    finalists: int = 10
     prune_target: float = 0.3
-    bits: int = 6
+    quantize_target: float = 0.5
     injection: float = 0.1
     levels: int = 5
     shots: int = 8192
-    test_samples: int = 1000
-    trajectories: tuple[int, int] = (2, 256)
+    test_samples: tuple[int, int] = (1000, 200)
+    trajectories: int = 2
 
 
 @dataclass(frozen=True)
@@ -128,19 +131,40 @@ class Cell:
         """Scores candidates under the device's noise."""
         return ExactNoise() if self.exact else SurvivingSignal()
 
-    def evaluations(self, space: GeneSpace, estimator: Estimator) -> Evaluations:
-        """Scores of genes with inherited weights, on validation samples."""
+    def evaluations(
+        self, space: GeneSpace, estimator: Estimator, *, tuned: bool = False
+    ) -> Evaluations:
+        """Scores of genes on validation samples, with inherited weights or such trained further."""
         count = self.sizes.search_samples
         valid = Split(self.task.valid.x[:count], self.task.valid.y[:count])
-        objective = Classification(self.fresh(self.supercircuit.full(), "votes"), valid)
-        circuits = Inherited(self.supercircuit, self.shared_weights)
+        model = self.fresh(self.supercircuit.full(), "votes")
+        inherited = Inherited(self.supercircuit, self.shared_weights)
+        circuits: Circuits = inherited
+        if tuned:
+            config = self.config(self.sizes.tuning_epochs)
+            train = self.task.train
+            circuits = Tuned(inherited, model, train, self.task.valid, config, self.seed)
+        objective = Classification(model, valid)
         evaluator = Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
         return Evaluations(space, OneProcess(evaluator))
 
     def search(self, space: GeneSpace, estimator: Estimator) -> Gene:
         """The best gene of an evolutionary search."""
         evaluations = self.evaluations(space, estimator)
-        return EvolutionarySearch(space, evaluations, self.sizes.search, self.seed).run()[0]
+        EvolutionarySearch(space, evaluations, self.sizes.search, self.seed).run()
+        return self.final(space, estimator, evaluations.found)
+
+    def final(self, space: GeneSpace, estimator: Estimator, found: Sequence[Ranked]) -> Gene:
+        """The best of the best genes, one for each circuit, after they are trained further.
+
+        Inherited weights are those of many circuits, which says less of the best few.
+        """
+        leading: dict[SubConfig, Gene] = {}
+        for gene, _ in sorted(found, key=lambda pair: pair[1].score):
+            leading.setdefault(gene.config, gene)
+        genes = list(leading.values())[: self.sizes.finalists]
+        scores = self.evaluations(space, estimator, tuned=True)(genes)
+        return genes[by_score(scores)[0]]
 
     def fresh(self, circuit: Circuit, stage: str, readout: nn.Module | None = None) -> Classifier:
         """A classifier whose gates are close to the identity."""
@@ -167,5 +191,5 @@ class Cell:
     def under_noise(self, model: Classifier, **options: Any) -> nn.Module:
         """The model on the searched qubits of the device, sharing its parameters, for training."""
         if not self.exact:
-            options |= {"method": "trajectories", "trajectories": self.sizes.trajectories[0]}
+            options |= {"method": "trajectories", "trajectories": self.sizes.trajectories}
         return on_device(model, self.device, layout=self.gene.layout, seed=self.seed, **options)

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from compile import NoisyCircuit, compile, noisy
 from qml.bench.cells import Cell, Trained
 from qml.data.tasks import Split
-from qml.nn.model import Classifier, Executor
+from qml.nn.model import Classifier
 from qml.noise_aware.normalization import calibrate
 from qml.training.loop import predict
-from qsim.observables import Observables
 
-
-@dataclass(frozen=True)
-class Bound:
-    """Runs a compiled circuit whose weights are bound: an executor that needs none."""
-
-    noisy: NoisyCircuit
-
-    def expval(
-        self,
-        observables: Observables = None,
-        weights: Tensor | None = None,
-        inputs: Tensor | None = None,
-        **options: Any,
-    ) -> Tensor:
-        """As `NoisyCircuit.expval`; weights are left aside."""
-        return self.noisy.expval(observables, None, inputs, **options)
+_DRAWS = 16
+"""Trajectories of a sample for the mean over all, where noise is not exact."""
 
 
 def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
@@ -45,11 +28,12 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
     model = trained.model
     circuit = model.circuit.bind(weights=model.weights.detach())
     compiled = compile(circuit, cell.device, layout=trained.layout, seed=cell.seed)
-    count = cell.sizes.test_samples
+    bound = model.replaced(circuit, model.weights[:0])
+    count = cell.sizes.test_samples[not cell.exact]
     test = Split(cell.task.test.x[:count], cell.task.test.y[:count])
     return {
-        "noise_free": _accuracy(_read_as(model, None, cell), test),
-        "noisy": _accuracy(_read_as(model, Bound(noisy(compiled, cell.device)), cell), test),
+        "noise_free": _accuracy(_calibrated(cell, bound.on(None)), test),
+        "noisy": _accuracy(_on_device(cell, bound, noisy(compiled, cell.device)), test),
         "parameters": model.circuit.num_weights,
         "one_qubit_gates": compiled.one_qubit_gates,
         "two_qubit_gates": compiled.two_qubit_gates,
@@ -58,19 +42,18 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
     }
 
 
-def _read_as(model: Classifier, executor: Executor | None, cell: Cell) -> Classifier:
-    """The model, run so, with readings normalized as validation samples say."""
-    if executor is None:
-        calibrated = model.on(None)
-        calibrate(calibrated, cell.task.valid.x)
-        return calibrated
+def _on_device(cell: Cell, model: Classifier, circuit: NoisyCircuit) -> Classifier:
+    """The model, read by shots, and normalized by what noise makes of validation samples."""
     generator = torch.Generator().manual_seed(cell.seed)
-    options: dict[str, Any] = {"shots": cell.sizes.shots, "generator": generator}
-    if not cell.exact:
-        options |= {"method": "trajectories", "trajectories": cell.sizes.trajectories[1]}
-    calibrated = model.on(executor, **options)
-    calibrate(calibrated, cell.task.valid.x)
-    return calibrated
+    method: dict[str, Any] = {} if cell.exact else {"method": "trajectories"}
+    draws: dict[str, Any] = method and {"trajectories": _DRAWS, "generator": generator}
+    calibrated = _calibrated(cell, model.on(circuit, **method, **draws))
+    return calibrated.on(circuit, shots=cell.sizes.shots, generator=generator, **method)
+
+
+def _calibrated(cell: Cell, model: Classifier) -> Classifier:
+    calibrate(model, cell.task.valid.x)
+    return model
 
 
 def _accuracy(model: Classifier, split: Split) -> float:

@@ -16,13 +16,14 @@ from qml.bench.cells import Cell, Trained
 from qml.nas.estimators import Candidate, Estimate
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.search import random_search
-from qml.nn.model import Votes
+from qml.nn.model import Classifier, Votes
 from qml.noise_aware.injection import NoiseInjection
 from qml.noise_aware.normalization import Normalization
 from qml.noise_aware.quantization import Quantization, quantization_loss
 from qml.noise_aware.shots import ShotNoise
-from qml.pruning import PruneConfig, prune
-from qml.quantization import straight_through, uniform_grid
+from qml.pruning import GradualRounding, Objective, PruneConfig, SuccessGain, magnitude, prune
+from qml.pruning.criteria import Criterion
+from qml.quantization import pulse_grid
 from qml.training.loop import epoch_generator
 from qsim import Circuit
 
@@ -62,16 +63,28 @@ def quantumnas(cell: Cell) -> Trained:
 
 
 def pruned(cell: Cell) -> Trained:
-    """Its small angles taken out, the rest fine-tuned."""
-    return _pruned(cell)
+    """Gates taken out that cost the device most for what they do, the rest fine-tuned."""
+    model, task, sizes = deepcopy(cell.searched.model), cell.task, cell.sizes
+    smaller, _ = prune(
+        model, task.train, task.valid, cell.config(sizes.tuning_epochs),
+        PruneConfig(sizes.prune_target, unit="gate"),
+        seed=cell.seed, criterion=_criterion(cell, model),
+    )  # fmt: skip
+    return Trained(smaller, cell.gene.layout)
 
 
 def quantized(cell: Cell) -> Trained:
-    """What pruning leaves, fine-tuned on a grid of angles."""
-    model, layout = _pruned(cell).model, cell.gene.layout
-    with straight_through(model, uniform_grid(model.circuit, cell.sizes.bits)):
-        cell.fit(model, cell.sizes.tuning_epochs)
-    return Trained(model, layout)
+    """Entangling gates moved onto angles that take fewer pulses, the rest fine-tuned."""
+    model, sizes = deepcopy(cell.searched.model), cell.sizes
+    rounding = GradualRounding(
+        model.circuit,
+        pulse_grid(model.circuit),
+        PruneConfig(sizes.quantize_target, unit="entangler"),
+        sizes.tuning_epochs,
+        _criterion(cell, model),
+    )
+    cell.fit(model, sizes.tuning_epochs, pruner=rounding)
+    return Trained(model, cell.gene.layout)
 
 
 def normalization(cell: Cell) -> Trained:
@@ -119,8 +132,8 @@ def random_genes(cell: Cell) -> Trained:
     config = cell.sizes.search
     count = config.population + (config.generations - 1) * (config.mutations + config.crossovers)
     evaluations = cell.evaluations(cell.space, cell.estimator)
-    gene, _ = random_search(cell.space, evaluations, count, cell.seed)[0]
-    return cell.trained(gene)
+    found = random_search(cell.space, evaluations, count, cell.seed)
+    return cell.trained(cell.final(cell.space, cell.estimator, found))
 
 
 def circuit_only(cell: Cell) -> Trained:
@@ -137,7 +150,7 @@ ROWS: dict[str, Row] = {
     "noise-unaware search": noise_unaware,
     "QuantumNAS": quantumnas,
     "+ pruning": pruned,
-    "+ pruning, quantization": quantized,
+    "+ quantization": quantized,
     "+ QuantumNAT": quantumnat,
     "+ exact noise": exact,
 }
@@ -166,14 +179,12 @@ def _nearest_size(cell: Cell, genes: list[Gene]) -> Gene:
     return min(genes, key=distance)
 
 
-def _pruned(cell: Cell) -> Trained:
-    sizes, task = cell.sizes, cell.task
-    config = cell.config(sizes.tuning_epochs)
-    model, _ = prune(
-        deepcopy(cell.searched.model), task.train, task.valid, config,
-        PruneConfig(sizes.prune_target), seed=cell.seed,
-    )  # fmt: skip
-    return Trained(model, cell.gene.layout)
+def _criterion(cell: Cell, model: Classifier) -> Criterion:
+    """By the success that the device gains; compiling for it takes too long for large circuits."""
+    if not cell.exact:
+        return magnitude
+    objective = Objective(model, cell.task.valid)
+    return SuccessGain(objective, cell.device, layout=cell.gene.layout, seed=cell.seed)
 
 
 def _quantumnat(

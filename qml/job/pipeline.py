@@ -30,12 +30,12 @@ from compile import Compiled, Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
-from qml.nas.estimators import ESTIMATORS, cost
+from qml.nas.estimators import Shots, cost, find_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.search import EvolutionarySearch, SearchConfig
+from qml.nas.search import EvolutionarySearch, SearchConfig, placed_by_qiskit
 from qml.nas.spaces import U3CU3
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
@@ -130,6 +130,9 @@ class Job:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
+            if isinstance(estimator := find_estimator(self.sizes.estimator), Shots):
+                samples = min(self.sizes.search_samples, len(self.task.valid))
+                executions += self._search_config().evaluations * samples * estimator.shots
             remarks.append(cost(self.device, executions))
         return remarks
 
@@ -157,20 +160,18 @@ class Job:
         return Gene.from_json(result["gene"])
 
     def _search(self, stage: Stage, model: Classifier) -> dict[str, Any]:
-        seed, sizes = self.config.seed, self.sizes
-        config = SearchConfig(
-            sizes.parents,
-            sizes.mutations,
-            sizes.crossovers,
-            sizes.generations,
-            sizes.mutation_probability,
-        )
+        seed = self.config.seed
+        config = self._search_config()
         space, evaluator = GeneSpace(self.supercircuit, self.device), self._evaluator(model)
         log = EvaluationLog(self.folder.path / EVALUATIONS_FILE, evaluator.about())
-        evaluations = Evaluations(space, OneProcess(evaluator), log=log)
+        self.reporter.start(TITLES["search"], config.generations, 0, "generations")
+
+        def tell(count: int) -> None:
+            self.reporter.update(search.generation, f"{count} candidates")
+
+        evaluations = Evaluations(space, OneProcess(evaluator), log=log, progress=tell)
         first = self._first_genes(evaluator)
         search = EvolutionarySearch(space, evaluations, config, seed, first=first)
-        self.reporter.start(TITLES["search"], config.generations, 0, "generations")
         while search.generation < config.generations:
             line = search.step()
             stage.save({}, search.generation)
@@ -186,6 +187,16 @@ class Job:
             }
         )
 
+    def _search_config(self) -> SearchConfig:
+        sizes = self.sizes
+        return SearchConfig(
+            sizes.parents,
+            sizes.mutations,
+            sizes.crossovers,
+            sizes.generations,
+            sizes.mutation_probability,
+        )
+
     def _evaluator(self, model: Classifier) -> Evaluator:
         """What scores the genes of the search."""
         sizes, seed, train = self.sizes, self.config.seed, self.task.train
@@ -195,15 +206,14 @@ class Job:
         if sizes.tuning_epochs:
             tuning = self.trainer.settings(sizes.tuning_epochs)
             circuits = Tuned(inherited, model, train, valid, tuning, seed)
-        objective, estimator = Classification(model, valid), ESTIMATORS[sizes.estimator]
+        objective, estimator = Classification(model, valid), find_estimator(sizes.estimator)
         return Evaluator(circuits, objective, self.device, estimator, seed=seed)
 
     def _first_genes(self, evaluator: Evaluator) -> list[Gene]:
-        """Random sub-circuits where Qiskit would place them: good corners of a large device."""
+        """Random sub-circuits where Qiskit would place them."""
         rng = epoch_generator(self.config.seed, "search/first", 0)
         configs = [self.supercircuit.sample(rng) for _ in range(self.sizes.parents)]
-        layouts = [evaluator.compiled(Gene(None, config)).initial_layout for config in configs]
-        return [Gene(layout, config) for layout, config in zip(layouts, configs, strict=True)]
+        return placed_by_qiskit(evaluator, [Gene(None, config) for config in configs])
 
     def run_on_device(self, name: str, layout: Sequence[int] | None) -> None:
         """Compile a trained circuit and run it on the test samples."""

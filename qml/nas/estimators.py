@@ -18,6 +18,9 @@ from torch import Tensor
 
 from compile import Compiled, Device, NoisyCircuit, noisy, run
 from qml.nas.objectives import Objective
+from qml.nn.layers import named
+from qml.onchip.cost import RESET_SECONDS
+from qml.predictor import estimator as quest
 from qsim.errors import UsageError
 
 # Error of a measured <Z> that does not shrink with the signal. In simulations of FakeQuitoV2 it is
@@ -27,9 +30,6 @@ from qsim.errors import UsageError
 READING_ERROR = 0.05
 _DRAWS = 8
 _MIN_SIGNAL = 1e-3
-
-# Seconds from one execution to the next on IBM devices, most of it the default delay between them.
-REPETITION = 250e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,8 @@ class ExactNoise:
 @dataclass(frozen=True)
 class Shots:
     """The loss of what shots measure: on a real device, or of a snapshot by Qiskit Aer.
+
+    `cost` tells beforehand what a search takes on a real device.
 
     Attributes:
         shots: for every sample.
@@ -188,8 +190,14 @@ ESTIMATORS: dict[str, Estimator] = {
     "success": SuccessProbability(),
     "signal": SurvivingSignal(),
     "shots": Shots(),
+    "quest": Predictor(quest.predict, "QuEst, first weights"),
 }
 """Estimators by name."""
+
+
+def find_estimator(name: str) -> Estimator:
+    """The estimator of that name. Raises UsageError with the nearest names, if there is none."""
+    return named(ESTIMATORS, name, "estimator")
 
 
 def surviving_signals(compiled: Compiled, device: Device) -> list[float]:
@@ -220,7 +228,7 @@ def cost(device: Device, executions: int) -> str:
         return f"the {executions:,} executions on {device.name} are simulated on this computer"
     return (
         f"the {executions:,} executions on {device.name} will take about "
-        f"{REPETITION * executions / 60:.0f} minutes of quantum time"
+        f"{RESET_SECONDS * executions / 60:.0f} minutes of quantum time"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -20,6 +18,7 @@ from qml.nas.objectives import Objective
 from qml.nas.supercircuit import SubConfig, SuperCircuit
 from qml.nn.model import QuantumLayer
 from qml.training.loop import Loss, TrainConfig, fit
+from qml.training.threads import threads_for
 from qsim import Circuit, expval
 from qsim.errors import UsageError
 
@@ -172,7 +171,7 @@ class Evaluator:
         self._check_space()
 
     def __call__(self, gene: Gene) -> Evaluation:
-        with _one_thread():
+        with threads_for(0):
             circuit, weights = self.circuits(gene.config)
             compiled = self._compile(circuit, weights, gene.layout)
             objective = self.objective
@@ -217,13 +216,3 @@ class Evaluator:
                 f"circuits of the design space {supercircuit.space.name} do not run on "
                 f"{self.device.name}: {error}"
             ) from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qml.nas.evaluation import Evaluation
+from qml.nas.evaluation import Evaluation, Evaluator
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.supercircuit import SuperCircuit
@@ -63,6 +63,11 @@ class SearchConfig:
         """Genes in a generation."""
         return self.parents + self.mutations + self.crossovers
 
+    @property
+    def evaluations(self) -> int:
+        """Genes that are evaluated at most: parents are known."""
+        return self.population + (self.generations - 1) * (self.mutations + self.crossovers)
+
 
 class EvolutionarySearch:
     """The search itself, one `step` per generation.
@@ -72,7 +77,8 @@ class EvolutionarySearch:
         evaluations: give the worth of genes.
         config: sizes.
         seed: generation ``g`` draws from the stream of (seed, "search", g).
-        first: genes that the first generation contains beside random ones.
+        first: genes that the first generation contains beside random ones, such as some that are
+            `placed_by_qiskit`.
         rank: gives the places of evaluations, best first: by the score, or as
             `qml.nas.pareto.ParetoRank` by several objectives.
     """
@@ -171,6 +177,13 @@ def human_designs(supercircuit: SuperCircuit) -> list[Gene]:
     """
     blocks = range(1, supercircuit.space.blocks + 1)
     return [Gene(None, supercircuit.largest(count)) for count in blocks]
+
+
+def placed_by_qiskit(evaluator: Evaluator, genes: Sequence[Gene]) -> list[Gene]:
+    """The same circuits where Qiskit would place them: in good corners of a large device."""
+    unplaced = [Gene(None, gene.config) for gene in genes]
+    layouts = [evaluator.compiled(gene).initial_layout for gene in unplaced]
+    return [Gene(layout, gene.config) for layout, gene in zip(layouts, genes, strict=True)]
 
 
 def extend(

@@ -140,9 +140,12 @@ class QuantumLayer(nn.Module):
         return expval(run, self.observables, self.weights, **data, **self.options)
 
     def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
-        """The same layer with another circuit and its weights [num_weights]; shares nothing."""
-        other = view(self)
-        other._modules = deepcopy(self._modules)
+        """The same layer with another circuit and its weights [circuit.num_weights].
+
+        It shares nothing, and no executor, which would run the circuit that was replaced.
+        """
+        other = view(self if self.executor is None else self.on(None))
+        other._modules = deepcopy(other._modules)
         other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
         return other
 

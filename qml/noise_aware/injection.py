@@ -61,7 +61,7 @@ class NoiseInjection(nn.Module):
         if not self.training:
             return self.noisy.expval(observables, weights, inputs, **options)
         how = {"method": "trajectories", "trajectories": self.trajectories}
-        return self.injected.expval(observables, weights, inputs, **how, **options)
+        return self.injected.expval(observables, weights, inputs, **(options | how))
 
 
 def pauli_noise(noise: NoiseModel, factor: float = 1.0, *, readout: bool = True) -> NoiseModel:

@@ -23,7 +23,7 @@ from qml.nn.model import QuantumLayer
 from qml.onchip.executor import OnChip
 from qml.onchip.pruning import GradientPruning
 from qml.training.checkpoints import read_tensors, write_tensors
-from qml.training.loop import Loss, epoch_generator
+from qml.training.loop import Loss, epoch_generator, load_model
 from qsim.errors import UsageError
 from qsim.files import damaged
 
@@ -153,9 +153,8 @@ class _Trainer:
         """Put a state into the model and a new optimizer."""
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.config.lr)
         self.sizes = state.tensors.get("sizes", torch.zeros_like(self.model.weights)).clone()
-        model = _part(state.tensors, "model")
-        if model:
-            self.model.load_state_dict(model)
+        if state.step:
+            load_model(self.model, _part(state.tensors, "model"))
         parameters = dict(self.model.named_parameters())
         for key, moment in _part(state.tensors, "adam").items():
             name, _, kind = key.rpartition("/")
@@ -235,8 +234,15 @@ class _Keeper:
     @property
     def settings(self) -> dict[str, Any]:
         """What must be the same to go on."""
-        chip = {"device": self.chip.device.name, "shots": self.chip.shots}
-        return {**asdict(self.config), **chip, "gradient": str(self.chip.rule), "seed": self.seed}
+        chip = self.chip
+        return {
+            **asdict(self.config),
+            "seed": self.seed,
+            "device": chip.device.name,
+            "layout": list(chip.compiled.initial_layout),
+            "shots": chip.shots,
+            "gradient": str(chip.rule),
+        }
 
     def save(self, state: OnChipState) -> None:
         """Replace the file in one step."""

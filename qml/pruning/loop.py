@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
-from qml.nn.model import QuantumLayer, duplicate
+from qml.nn.model import QuantumLayer
 from qml.pruning.angles import zeros
 from qml.pruning.criteria import Criterion, magnitude
 from qml.pruning.rounding import GradualRounding
@@ -91,12 +91,4 @@ def prune(
         seed=seed, stage=stage, state=state, callbacks=callbacks, pruner=pruner, loss=loss,
     )  # fmt: skip
     circuit, weights = simplify(model.circuit, model.weights, state.tensors["frozen"])
-    return with_circuit(model, circuit, weights), state
-
-
-def with_circuit(model: Model, circuit: Circuit, weights: Tensor) -> Model:
-    """A model of its own with another circuit and its weights, run by the simulator."""
-    other = duplicate(model if model.executor is None else model.on(None))
-    other.circuit = circuit
-    other.weights = nn.Parameter(weights.detach().clone())
-    return other
+    return model.replaced(circuit, weights), state

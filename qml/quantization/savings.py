@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from compile import Device, compile, noisy
 from qml.data.tasks import Split
 from qml.nn.model import Classifier
-from qml.pruning.loop import with_circuit
 from qml.training.loop import predict
 from qsim.errors import UsageError
 
@@ -91,7 +90,7 @@ def compiled_savings(
         circuit = model.circuit.bind(weights=model.weights.detach())
         compiled = compile(circuit, device, layout=layout, seed=seed)
         layout = compiled.initial_layout if layout is None else layout
-        bound = with_circuit(model, circuit, model.weights[:0])
+        bound = model.replaced(circuit, model.weights[:0])
         rows[title] = Saving(
             model.circuit.num_weights,
             compiled.one_qubit_gates,

@@ -23,6 +23,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
 from qml.training.checkpoints import Checkpoint, Choices, EpochRecord, TrainState
+from qml.training.threads import threads_for
 from qsim import Circuit
 from qsim.errors import UsageError
 
@@ -123,17 +124,17 @@ def fit(
     loop = _Loop(model, train, valid, config, seed, stage, sampler, pruner, loss)
     state = state or TrainState(_snapshot(model))
     loop.resume(state)
-    with _threads_for(model, config):
+    with threads_for(config.batch_size * _numbers_in(model)):
         while state.epoch < config.epochs and not _out_of_patience(state, config):
             try:
                 state = loop.epoch(state)
             except _Diverged as diverged:
-                _load(model, state.part("model"))
+                load_model(model, state.part("model"))
                 raise _stopped(diverged, state.epoch, stage, callbacks) from None
             for callback in callbacks:
                 callback(state)
     if config.patience is not None and state.epoch:
-        _load(model, state.part("best"))
+        load_model(model, state.part("best"))
     return state
 
 
@@ -182,24 +183,11 @@ def _mean(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     return value
 
 
-# Amplitudes and parameters times samples below which a step is over before a second thread wakes
-# up; on a busy machine PyTorch's threads would wait for each other far longer than they work.
-_SMALL_STEP = 2**16
-
-
-@contextmanager
-def _threads_for(model: nn.Module, config: TrainConfig) -> Iterator[None]:
-    """One thread for small models, the caller's number for others."""
-    before = torch.get_num_threads()
+def _numbers_in(model: nn.Module) -> int:
+    """Amplitudes and parameters for each sample."""
     layers = [module for module in model.modules() if isinstance(module, QuantumLayer)]
     size = sum(1 << layer.circuit.num_qubits for layer in layers)
-    size += sum(parameter.numel() for parameter in model.parameters())
-    if config.batch_size * size < _SMALL_STEP:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return size + sum(parameter.numel() for parameter in model.parameters())
 
 
 def epoch_generator(seed: int, stage: str, epoch: int) -> np.random.Generator:
@@ -253,7 +241,7 @@ class _Loop:
 
     def resume(self, state: TrainState) -> None:
         """Put a state into the model and a new optimizer."""
-        _load(self.model, state.part("model"))
+        load_model(self.model, state.part("model"))
         # The fused kernel takes one call a step; a step on so few weights is all overhead.
         self.optimizer = torch.optim.Adam(
             self.model.parameters(),
@@ -381,7 +369,7 @@ def _prefixed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}/{key}": tensor.detach().clone() for key, tensor in tensors.items()}
 
 
-def _load(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Put saved tensors into the model. Raises UsageError if they are those of another one."""
     sizes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     for name, tensor in model.state_dict().items():

@@ -15,6 +15,7 @@ from qsim.dynamic.kets import initial_states, on_rows
 from qsim.dynamic.plan import Event
 from qsim.engines import density
 from qsim.memory import check_bytes
+from qsim.noise.kernels import NoiseKernels
 from qsim.prepare import Call
 
 
@@ -24,12 +25,12 @@ class Densities:
 
     Attributes:
         call: what is run.
-        native: whether the C++ engine runs gates and channels, or plain torch.
+        kernels: the engine that runs gates and channels; plain torch without one.
         dropped: whether values of the bits that never occur were dropped.
     """
 
     call: Call
-    native: bool
+    kernels: NoiseKernels | None
     dropped: bool = False
 
     def start(self, sample: Tensor) -> Tensor:
@@ -38,10 +39,10 @@ class Densities:
 
     def gates(self, circuit: Circuit, now: Histories) -> Tensor:
         weights, inputs = on_rows(self.call, now.sample)
-        if self.native:
+        if self.kernels:
             from qsim.noise import transfer
 
-            return transfer.evolved(circuit, now.states, weights, inputs)
+            return transfer.evolved(self.kernels, circuit, now.states, weights, inputs)
         return density.evolved(circuit, now.states, weights, inputs)
 
     def event(self, event: Event, now: Histories) -> Histories:
@@ -49,7 +50,7 @@ class Densities:
         shape = (-1, 2, 2**qubit)
         parts = now.states.unflatten(2, shape).unflatten(1, shape)
         needed = 3 * len(event.readings) * now.states.nbytes
-        check_bytes(needed, f"{len(now)} density matrices that are measured")
+        check_bytes(needed, f"{len(now)} density matrices that are measured", parts.device)
         found = []
         for outcome, read, chance in event.readings:
             bits, target = now.bits, 0

@@ -91,7 +91,8 @@ class Ensemble:
         """
         where = check_qubits(qubits, self.num_qubits)
         size = self.states.itemsize * len(self.states) * 4 ** len(where)
-        check_bytes(size, f"the density matrix of {len(where)} qubits in each branch")
+        what = f"the density matrix of {len(where)} qubits in each branch"
+        check_bytes(size, what, self.states.device)
         index = torch.arange(2 ** len(where), device=self.states.device)
         apart = packed(
             index, [where.index(qubit) for qubit in self._deferred.qubits if qubit in where]
@@ -118,7 +119,8 @@ class Ensemble:
         """
         where = check_clbits(clbits, self.num_clbits)
         batch = self._batch or 1
-        check_bytes(8 * batch << len(where), f"probabilities of {len(where)} classical bits")
+        what = f"probabilities of {len(where)} classical bits"
+        check_bytes(8 * batch << len(where), what, self.states.device)
         found = self._probabilities(self._deferred.qubits)
         outcomes = torch.arange(found.shape[1], device=found.device)
         bits = self._deferred.recorded(self.clbits[:, None], outcomes)

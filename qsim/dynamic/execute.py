@@ -17,9 +17,9 @@ from qsim.dynamic.kets import MOST_BRANCHES, Branches, Draws, Kets, TooManyBranc
 from qsim.dynamic.plan import Plan, doublings, has_channels, plan_of
 from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
-from qsim.engines.reference import ReferenceEngine
 from qsim.errors import UsageError
 from qsim.gradients import transforms
+from qsim.noise.kernels import kernels_of
 from qsim.noise.model import NoiseModel, check_noise
 from qsim.observables import Observables, check_observables
 from qsim.prepare import Call, Options, prepare
@@ -65,7 +65,7 @@ def ensemble(
         except TooManyBranches:
             if not small:
                 raise
-    return branches(Densities(call, native=not isinstance(call.engine, ReferenceEngine)))
+    return branches(Densities(call, kernels_of(call.engine)))
 
 
 def estimated(

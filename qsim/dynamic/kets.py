@@ -15,7 +15,7 @@ from qsim.dynamic.instructions import Measure
 from qsim.dynamic.plan import Event
 from qsim.engines.reference import act
 from qsim.errors import UsageError
-from qsim.memory import machine_bytes
+from qsim.memory import memory_of
 from qsim.noise.channels import Channel
 from qsim.prepare import Call
 from qsim.sampling import Generator
@@ -58,7 +58,7 @@ class Branches:
         row, outcome = (probabilities > self.cutoff).nonzero(as_tuple=True)
         self.dropped |= len(row) < probabilities.numel()
         needed = self.held * before.states[0].nbytes * len(row)
-        if len(row) > self.most or needed > machine_bytes():
+        if len(row) > self.most or needed > memory_of(before.states.device)[0]:
             raise TooManyBranches(
                 f"exact results of this circuit need {len(row)} branches and more, which take "
                 f"{needed:,} bytes: pass shots=..., or use counts or samples, which follow the "

@@ -43,7 +43,8 @@ def ground(circuit: Circuit, weights: Tensor, batch: int) -> Tensor:
     """
     dim = 2**circuit.num_qubits
     dtype = torch.complex128 if weights.dtype == torch.float64 else torch.complex64
-    check_bytes(3 * dtype.itemsize * batch * dim**2, f"{batch} density matrices [{dim}, {dim}]")
+    needed = 3 * dtype.itemsize * batch * dim**2
+    check_bytes(needed, f"{batch} density matrices [{dim}, {dim}]", weights.device)
     rho = torch.zeros(batch, dim, dim, dtype=dtype, device=weights.device)
     rho[:, 0, 0] = 1
     return rho

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+import qsim._native as _native
 
 
 def laid_out(tensors: Iterable[Tensor]) -> list[Tensor]:
     """The tensors as they lie in memory: contiguous, nothing conjugated or negated lazily."""
     return [tensor.resolve_conj().resolve_neg().contiguous() for tensor in tensors]
+
+
+def kernels_for(real: Tensor) -> Any:
+    """The C++ kernels of the reals' precision."""
+    return _native.float64 if real.dtype == torch.float64 else _native.float32
 
 
 def call_row(tensors: Sequence[Tensor], batch: int) -> tuple[int | bool, ...]:

@@ -23,6 +23,7 @@ from qsim.strings import Strings
 from qsim.walsh import walsh_hadamard
 
 if TYPE_CHECKING:
+    from qsim.noise.kernels import NoiseKernels
     from qsim.noise.model import NoiseModel
 
 
@@ -32,11 +33,11 @@ class ExactEngine:
 
     Attributes:
         noise: what happens besides the circuit's own channels, and how results are read.
-        native: whether the C++ engine runs it, in the Pauli basis, or plain torch.
+        kernels: the engine that runs it, in the Pauli basis; plain torch without one.
     """
 
     noise: NoiseModel | None
-    native: bool
+    kernels: NoiseKernels | None
 
     def expval(
         self,
@@ -52,10 +53,10 @@ class ExactEngine:
             return weights.new_zeros(batch, 0)
         part = active_part(circuit, self.noise, whole=initial is not None)
         small, factors = part.measured(Strings.of(strings))
-        if self.native:
+        if self.kernels:
             from qsim.noise import transfer
 
-            found = transfer.expval(part, small, weights, inputs, batch, initial)
+            found = transfer.expval(self.kernels, part, small, weights, inputs, batch, initial)
         else:
             rho = density.density_matrices(part.circuit, weights, inputs, batch, initial)
             found = density.expectations(rho, small, part.readout)
@@ -71,10 +72,10 @@ class ExactEngine:
     ) -> Tensor:
         """Density matrices, complex [batch, 2**num_qubits, 2**num_qubits]."""
         part = active_part(circuit, self.noise, whole=initial is not None)
-        if self.native:
+        if self.kernels:
             from qsim.noise import transfer
 
-            rho = transfer.density_matrices(part, weights, inputs, batch, initial)
+            rho = transfer.density_matrices(self.kernels, part, weights, inputs, batch, initial)
         else:
             rho = density.density_matrices(part.circuit, weights, inputs, batch, initial)
         return part.among_all(rho)
@@ -83,7 +84,7 @@ class ExactEngine:
         return 0  # but density matrices of the active qubits, for which each run checks memory
 
     def reference(self) -> ExactEngine:
-        return replace(self, native=False)
+        return replace(self, kernels=None)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
+from torch import Tensor
 
 from qsim.circuit import Circuit
 from qsim.errors import UsageError
-from qsim.memory import machine_bytes
+from qsim.memory import memory_of
 from qsim.noise.exact import ExactEngine, active_part, check_operations
 from qsim.noise.model import NoiseModel, check_noise
 from qsim.noise.trajectories import TrajectoryEngine
 from qsim.noise.unravelling import seeds_of
 from qsim.parameters import whole
 from qsim.sampling import Generator, check_generator
+
+if TYPE_CHECKING:
+    from qsim.noise.kernels import NoiseKernels
 
 NoiseEngine: TypeAlias = ExactEngine | TrajectoryEngine
 
@@ -44,9 +47,9 @@ def noise_engine(
     shots: bool,
     generator: Generator,
     *,
-    native: bool,
+    kernels: NoiseKernels | None,
     batch: int,
-    real: torch.dtype,
+    like: Tensor,
     whole: bool,
 ) -> NoiseEngine:
     """The engine for a circuit with channels or noise.
@@ -61,9 +64,9 @@ def noise_engine(
         trajectories: of each sample.
         shots: whether each shot is a trajectory of its own.
         generator: what trajectories are drawn with.
-        native: whether the C++ engine runs it.
+        kernels: the engine that runs it; plain torch without one.
         batch: number of samples.
-        real: dtype of the results.
+        like: has the dtype and device of the results.
         whole: whether it starts from other states than |0...0>.
 
     Raises:
@@ -74,33 +77,33 @@ def noise_engine(
         noise.check(circuit)
     check_operations(circuit)
     if method == "exact" or (
-        method == "auto" and _prefers_exact(circuit, noise, trajectories, real, whole)
+        method == "auto" and _prefers_exact(circuit, noise, trajectories, like, whole)
     ):
-        return ExactEngine(noise, native)
+        return ExactEngine(noise, kernels)
     if trajectories is None and not shots:
         raise UsageError(
             "method='trajectories' takes their number for each sample: trajectories=1000 has "
             "statistical errors up to 1 / sqrt(1000)"
         )
     check_generator(generator, batch)
-    return TrajectoryEngine(noise, native, trajectories or 1, seeds_of(generator, batch))
+    return TrajectoryEngine(noise, kernels, trajectories or 1, seeds_of(generator, batch))
 
 
 def _prefers_exact(
     circuit: Circuit,
     noise: NoiseModel | None,
     trajectories: int | None,
-    real: torch.dtype,
+    like: Tensor,
     whole: bool,
 ) -> bool:
     n = active_part(circuit, noise, whole).circuit.num_qubits
-    needed, memory = real.itemsize * 4**n, machine_bytes()
+    needed, (memory, whose) = like.itemsize * 4**n, memory_of(like.device)
     fits = needed <= memory
     if trajectories is not None:
         return fits and 2**n <= trajectories
     if not fits:
         raise UsageError(
-            f"the density matrix of {n} qubits takes {needed:,} bytes, but this machine has "
+            f"the density matrix of {n} qubits takes {needed:,} bytes, but {whose} "
             f"{memory:,}: take method='trajectories', and for values a number of trajectories=1000"
         )
     return True

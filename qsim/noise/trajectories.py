@@ -27,8 +27,10 @@ from qsim.observables import PauliString
 from qsim.paulis import expectations
 from qsim.sampling import Generator, draw
 from qsim.strings import Strings
+from qsim.sums import sums_of_runs
 
 if TYPE_CHECKING:
+    from qsim.noise.kernels import NoiseKernels
     from qsim.noise.model import NoiseModel
 
 _MOST_TERMS = 2**16  # of one string's readings
@@ -64,7 +66,8 @@ class Rows:
         """What the reference engine starts from, complex [rows, 2**n]."""
         dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
         n = self.circuit.num_qubits
-        check_bytes(4 * dtype.itemsize * self.count << n, f"{self.count} states of {n} qubits")
+        needed = 4 * dtype.itemsize * self.count << n
+        check_bytes(needed, f"{self.count} states of {n} qubits", like.device)
         if self.initial is not None:
             samples = self.initial.expand(self.count // self.trajectories, -1)
             return samples.repeat_interleave(self.trajectories, 0)
@@ -84,13 +87,13 @@ class TrajectoryEngine:
 
     Attributes:
         noise: what happens besides the circuit's own channels, and how results are read.
-        native: whether the C++ engine runs it, or plain torch.
+        kernels: the engine that runs it; plain torch without one.
         trajectories: of each sample.
         seeds: int64 [samples]: the same seed draws the same trajectories.
     """
 
     noise: NoiseModel | None
-    native: bool
+    kernels: NoiseKernels | None
     trajectories: int
     seeds: Tensor
 
@@ -113,16 +116,15 @@ class TrajectoryEngine:
         small, factors = part.measured(Strings.of(strings))
         read = _readings(small, tuple(part.readout.items()))
         rows = self._rows(part.circuit, weights, inputs, batch, initial, self.trajectories)
-        if self.native:
+        if self.kernels:
             from qsim.noise import blocks
 
-            found = blocks.expval(rows, read.strings)
+            found = blocks.expval(self.kernels, rows, read.strings)
         else:
             found = expectations(read.strings, rows.final_states(rows.weights, rows.inputs))
         means = found.unflatten(0, (batch, self.trajectories)).mean(1)
-        found = means.new_zeros(batch, len(small)).index_add(
-            1, read.rows, means[:, read.columns] * read.coefficients.to(means)
-        )
+        terms = means[:, read.columns] * read.coefficients.to(means)
+        found = sums_of_runs(terms, read.lengths)
         return found if factors is None else found * factors.to(found)
 
     def state(
@@ -157,10 +159,10 @@ class TrajectoryEngine:
         turned = part.circuit.kept(("turned", basis), lambda: _turned(part.circuit, basis))
         rows = self._rows(turned, weights, inputs, batch, initial, shots)
         draws = draws_of(turned)
-        if self.native:
+        if self.kernels:
             from qsim.noise import blocks
 
-            found = blocks.samples(rows)
+            found = blocks.samples(self.kernels, rows)
         else:
             psi = rows.final_states(rows.weights, rows.inputs)
             found = draw(psi.abs() ** 2, rows.number(draws)[:, None])[:, 0]
@@ -173,7 +175,7 @@ class TrajectoryEngine:
         return 0  # but those of some trajectories at a time, for which each run checks memory
 
     def reference(self) -> TrajectoryEngine:
-        return replace(self, native=False)
+        return replace(self, kernels=None)
 
     def unread(self) -> TrajectoryEngine:
         """The same without readout errors."""
@@ -205,10 +207,10 @@ class TrajectoryEngine:
 
 @dataclass(frozen=True)
 class _Readings:
-    """Strings as sums of others: [row] = sum of coefficients * strings[columns]."""
+    """Strings as sums of others: runs, of these lengths, of coefficients * strings[columns]."""
 
     strings: Strings
-    rows: Tensor
+    lengths: tuple[int, ...]
     columns: Tensor
     coefficients: Tensor
 
@@ -218,14 +220,12 @@ def _readings(strings: Strings, readout: tuple[tuple[int, tuple[float, float]], 
     """What readings make of strings: each letter P becomes (1 - p01 - p10) P + p10 - p01."""
     errors = dict(readout)
     places: dict[str, int] = {}
-    terms: list[tuple[int, int, float]] = []
-    for row, string in enumerate(strings):
-        parts = _reading(string.label, errors)
-        terms += [(row, places.setdefault(s, len(places)), c) for s, c in parts.items()]
-    rows, columns, coefficients = zip(*terms, strict=True) if terms else ((), (), ())
+    read = [_reading(string.label, errors) for string in strings]
+    columns = [places.setdefault(s, len(places)) for parts in read for s in parts]
+    coefficients = [c for parts in read for c in parts.values()]
     return _Readings(
         Strings(map(PauliString, places)),
-        torch.tensor(rows, dtype=torch.int64),
+        tuple(map(len, read)),
         torch.tensor(columns, dtype=torch.int64),
         torch.tensor(coefficients, dtype=torch.float64),
     )

@@ -1,21 +1,19 @@
-"""Runs of circuits with channels by the C++ engine of exact noise, in the Pauli basis."""
+"""Runs of circuits with channels by kernels for exact noise, in the Pauli basis."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from qsim import _native
 from qsim.circuit import Circuit, Symbol
 from qsim.engines import density
 from qsim.engines.density import ReadoutErrors
-from qsim.engines.tensors import call_row, gradients_of, laid_out
 from qsim.gates import Gate
 from qsim.gradients import adjoint
-from qsim.memory import check_bytes
 from qsim.noise.channels import Channel
 from qsim.noise.lowering import Part, parts_of, readout_map
 from qsim.noise.pauli_basis import components_of, letters_of, on_digit, to_components, to_matrices
@@ -23,11 +21,13 @@ from qsim.strings import Strings
 
 if TYPE_CHECKING:
     from qsim.noise.exact import ActivePart
+    from qsim.noise.kernels import NoiseKernels
 
 _SOURCES = {"weight": 0, "input": 1}
 
 
 def expval(
+    kernels: NoiseKernels,
     part: ActivePart,
     strings: Strings,
     weights: Tensor,
@@ -37,23 +37,30 @@ def expval(
 ) -> Tensor:
     """Means of what is read of strings on the active qubits, real [batch, strings]."""
     program = part.circuit.kept("read", lambda: Program(part.circuit, part.readout))
-    return _run(program, program.components(strings), weights, inputs, batch, initial)
+    return _run(kernels, program, program.components(strings), weights, inputs, batch, initial)
 
 
 def density_matrices(
-    part: ActivePart, weights: Tensor, inputs: Tensor, batch: int, initial: Tensor | None
+    kernels: NoiseKernels,
+    part: ActivePart,
+    weights: Tensor,
+    inputs: Tensor,
+    batch: int,
+    initial: Tensor | None,
 ) -> Tensor:
     """Density matrices of the active qubits, not read: complex [batch, 2**n, 2**n]."""
     program = part.circuit.kept("unread", lambda: Program(part.circuit, {}))
-    every = list(range(4**part.circuit.num_qubits))
-    return to_matrices(_run(program, every, weights, inputs, batch, initial))
+    every = range(4**part.circuit.num_qubits)
+    return to_matrices(_run(kernels, program, every, weights, inputs, batch, initial))
 
 
-def evolved(circuit: Circuit, rho: Tensor, weights: Tensor, inputs: Tensor) -> Tensor:
+def evolved(
+    kernels: NoiseKernels, circuit: Circuit, rho: Tensor, weights: Tensor, inputs: Tensor
+) -> Tensor:
     """Density matrices after a circuit, from others: complex [batch, 2**n, 2**n]."""
     program = circuit.kept("unread", lambda: Program(circuit, {}))
-    every = list(range(4**circuit.num_qubits))
-    return to_matrices(_run(program, every, weights, inputs, len(rho), rho))
+    every = range(4**circuit.num_qubits)
+    return to_matrices(_run(kernels, program, every, weights, inputs, len(rho), rho))
 
 
 class Program:
@@ -102,8 +109,9 @@ def _reading(error: tuple[float, float]) -> Any:
 
 
 def _run(
+    kernels: NoiseKernels,
     program: Program,
-    components: list[int],
+    components: Sequence[int],
     weights: Tensor,
     inputs: Tensor,
     batch: int,
@@ -119,41 +127,15 @@ def _run(
             psi = initial.expand(batch, initial.shape[-1])
             initial = psi.unsqueeze(2) * psi.conj().unsqueeze(1)
         tensors.append(to_components(initial))
-    return adjoint.run(_Run(program, components, batch, tensors), *tensors)
+    return adjoint.run(kernels.transfer(program, components, batch, tensors), *tensors)
 
 
-class _Run:
-    def __init__(
-        self, program: Program, components: list[int], batch: int, tensors: list[Tensor]
-    ) -> None:
-        self.program, self.components, self.batch = program, components, batch
-        self.tensors = laid_out(tensors)
-        real, size = tensors[0], 4**program.circuit.num_qubits
-        self.what = f"exact noise on {program.circuit.num_qubits} qubits, {batch} samples,"
-        check_bytes(real.itemsize * min(batch, 64 // real.itemsize) * size, self.what)
-        kernels = _native.float64 if real.dtype == torch.float64 else _native.float32
-        self.native = kernels.TransferRun(program.native, call_row(self.tensors, batch))
-
-    def forward(self, keep: bool) -> Tensor:
-        needed = self.native.forward_bytes()
-        if keep:
-            needed = self.native.backward_bytes(*[t.requires_grad for t in self.tensors[:2]])
-        check_bytes(needed, self.what + (" with their gradients," if keep else ""))
-        values = self.tensors[0].new_empty(self.batch, len(self.components))
-        self.native.forward(self.components, values.data_ptr())
-        return values
-
-    def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        (given,) = laid_out([cotangent])
-        gradients, addresses = gradients_of(self.tensors, wanted)
-        self.native.backward(self.components, given.data_ptr(), *(*addresses, 0)[:3])
-        return gradients
-
-    def reference(self, *tensors: Tensor) -> Tensor:
-        weights, inputs, *start = tensors
-        circuit = self.program.circuit
-        rho = to_matrices(start[0]) if start else density.ground(circuit, weights, self.batch)
-        found = to_components(density.evolved(circuit, rho, weights, inputs))
-        for qubit, error in self.program.readout.items():
-            found = on_digit(found, readout_map(error), qubit)
-        return found[:, self.components]
+def rerun(program: Program, components: Sequence[int], batch: int, *tensors: Tensor) -> Tensor:
+    """The same components from the reference engine; autograd can differentiate it twice."""
+    weights, inputs, *start = tensors
+    circuit = program.circuit
+    rho = to_matrices(start[0]) if start else density.ground(circuit, weights, batch)
+    found = to_components(density.evolved(circuit, rho, weights, inputs))
+    for qubit, error in program.readout.items():
+        found = on_digit(found, readout_map(error), qubit)
+    return found[:, list(components)]

@@ -8,6 +8,7 @@ from qml.plots import (
     plot_confusion,
     plot_front,
     plot_gradient_variance,
+    plot_predictions,
     plot_search,
     plot_training,
     wilson_interval,
@@ -55,6 +56,17 @@ def test_training_without_classes_shows_losses_alone() -> None:
     energies = [{"train_loss": -1.0, "valid_loss": -1.1, "valid_accuracy": None}]
     (axes,) = plot_training(energies).axes
     assert axes.get_ylim()[0] == pytest.approx(-1.1)
+
+
+def test_predictions_lie_over_what_is_true() -> None:
+    figure = plot_predictions({"seen": ([0.1, 0.4], [0.2, 0.5]), "new": ([0.9], [0.8])}, "Title")
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["seen", "new"]
+    diagonal, points = (line.get_xydata().tolist() for line in first.get_lines())
+    assert diagonal == [[0.1, 0.1], [0.9, 0.9]]
+    assert points == [[0.2, 0.1], [0.5, 0.4]]
+    assert second.get_lines()[1].get_xydata().tolist() == [[0.8, 0.9]]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("Simulated", "Predicted")
 
 
 def test_search_shows_best_and_mean() -> None:

@@ -2,9 +2,10 @@
 
 import ctypes
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ from qsim import (
 from qsim.engines import Engine, select_engine
 from qsim.engines.cuda import CudaEngine
 from qsim.engines.cuda.gpu import Gpu
-from qsim.engines.cuda.launching import Arguments, Launch
+from qsim.engines.cuda.launching import Kernel, Launch
 from qsim.families import diagonal, pauli_rotation, unitary
 from qsim.gates import controlled
+from qsim.noise.trajectories import Rows
 from qsim.plan.lowering import Step, StepKind, elementary_gates, elementary_row, lower
 from qsim.strings import Strings
 from qsim.trig import PAULI
@@ -247,31 +249,36 @@ class Emulator:
     warp = most_threads = 1
 
     def __init__(self, folder: Path) -> None:
-        self._libraries = {
-            real: self._compiled(name, folder)
-            for real, name in ((torch.float32, "float"), (torch.float64, "double"))
-        }
+        self._folder = folder
+        self._libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
-    @staticmethod
-    def _compiled(real: str, folder: Path) -> ctypes.CDLL:
-        here, library = Path(__file__).parent / "emulation", folder / f"{real}.so"
+    def _compiled(self, unit: str, real: str) -> ctypes.CDLL:
+        here, kernels = Path(__file__).parent / "emulation", Path(qsim.engines.cuda.__file__).parent
+        library, source = self._folder / f"{unit}-{real}.so", self._folder / f"{unit}-{real}.cpp"
+        names = re.findall(
+            r"__global__.*?\b(\w+)\(const", (kernels / f"{unit}.cu").read_text(), re.S
+        )
+        launches = "".join(f"QSIM_LAUNCHES({name})\n" for name in names)
+        source.write_text(f'#include "emulator.hpp"\n{launches}')
         flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
-        flags += ["-Wno-unknown-pragmas", f"-DQSIM_REAL={real}"]
+        flags += ["-Wno-unknown-pragmas", f"-DQSIM_REAL={real}", f'-DQSIM_UNIT="{unit}.cu"']
         if "libasan" in os.environ.get("LD_PRELOAD", ""):
             flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1"]
-        kernels = Path(qsim.engines.cuda.__file__).parent
         folders = [f"-I{here}", f"-I{kernels}"]
         compiler = [*os.environ.get("CXX", "c++").split(), *flags, *folders]
-        subprocess.run([*compiler, str(here / "emulator.cpp"), "-o", str(library)], check=True)
-        loaded = ctypes.CDLL(str(library))
-        assert loaded.arguments_size() == ctypes.sizeof(Arguments)
-        return loaded
+        subprocess.run([*compiler, str(source), "-o", str(library)], check=True)
+        return ctypes.CDLL(str(library))
 
-    def launch(self, kernel: str, like: Tensor, launch: Launch, arguments: Arguments) -> None:
+    def launch(
+        self, kernel: Kernel, like: Tensor, launch: Launch, arguments: ctypes.Structure
+    ) -> None:
         assert launch.threads == 1
-        run = self._libraries[like.dtype].launch
-        shared = ctypes.c_ulong(launch.shared)
-        assert run(kernel.encode(), launch.x, launch.y, shared, ctypes.byref(arguments)) == 0
+        key = kernel.unit, "float" if like.dtype == torch.float32 else "double"
+        if key not in self._libraries:
+            self._libraries[key] = self._compiled(*key)
+        run = getattr(self._libraries[key], f"launch_{kernel.name}")
+        sizes = ctypes.c_ulong(launch.shared), ctypes.byref(arguments)
+        assert run(launch.x, launch.y, *sizes, ctypes.c_ulong(ctypes.sizeof(arguments))) == 0
 
 
 @dataclass(frozen=True)
@@ -292,9 +299,37 @@ class OnGpu:
     def reference(self) -> Engine:
         return self.engine.reference()
 
+    def transfer(self, program: Any, components: Any, batch: int, tensors: list[Tensor]) -> Any:
+        return Returning(self.engine.transfer(program, components, batch, self._moved(tensors)))
+
+    def trajectories(self, rows: Rows, strings: Strings) -> Any:
+        names = ("weights", "inputs", "initial")
+        moved = dict(zip(names, self._moved([getattr(rows, n) for n in names]), strict=True))
+        return Returning(self.engine.trajectories(replace(rows, **moved), strings))
+
     @staticmethod
     def _moved(given: Sequence[Any]) -> list[Any]:
         return [value.cuda() if isinstance(value, Tensor) else value for value in given]
+
+
+@dataclass(frozen=True)
+class Returning:
+    """A run on the GPU whose results come back."""
+
+    run: Any
+
+    def forward(self, keep: bool) -> Tensor:
+        return self.run.forward(keep).cpu()
+
+    def backward(self, cotangent: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
+        found = self.run.backward(cotangent.cuda(), wanted)
+        return tuple(None if gradient is None else gradient.cpu() for gradient in found)
+
+    def reference(self, *tensors: Tensor) -> Tensor:
+        return self.run.reference(*tensors)
+
+    def samples(self) -> Tensor:
+        return self.run.samples().cpu()
 
 
 @pytest.fixture(scope="session")

@@ -13,32 +13,41 @@ import torch
 import qsim.engines
 import qsim.engines.cuda.gpu
 import qsim.memory
-import qsim.prepare
 from qsim import Circuit, UsageError, Weight, state
 from qsim.engines import select_engine
 from qsim.engines.cuda import CudaEngine, compiling
-from qsim.engines.cuda.gpu import Gpu
 from qsim.engines.reference import ReferenceEngine
 
 # --- Compiled for GPUs ----------------------------------------------------------------------------
 
 nvrtc = pytest.mark.skipif(sys.platform != "linux", reason="NVRTC comes for Linux")
-KERNELS = ("backward", "expval", "forward", "gradients", "matrix", "seed", "states")
+KERNELS = {
+    "kernels": {"backward", "expval", "forward", "gradients", "matrix", "seed", "states"},
+    "trajectories": {"decide_from", "follow", "gradients", "retrace", "sample", "weigh"},
+    "transfer": {"backward", "forward", "gradients", "matrix", "seed", "values"},
+}
 
 
 @nvrtc
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_kernels_compile_without_warnings_and_spills(architecture: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("unit", compiling.UNITS)
+def test_kernels_compile_without_warnings_and_spills(
+    unit: str, architecture: str, dtype: torch.dtype
+) -> None:
     code, log = compiling.compile_kernels(
-        architecture, dtype, "--ptxas-options=-v", "--ptxas-options=--warn-on-spills"
+        compiling.path_of(unit),
+        architecture,
+        dtype,
+        "--ptxas-options=-v",
+        "--ptxas-options=--warn-on-spills",
     )
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
     used = re.findall(
         r"entry function '(\w+)'.*?(\d+) bytes spill.*?Used (\d+) registers", log, re.S
     )
-    assert sorted(name for name, _, _ in used) == sorted(KERNELS)
+    assert {name for name, _, _ in used} == KERNELS[unit]
     for name, spilled, registers in used:
         assert int(spilled) == 0, name
         assert int(registers) <= 128, name  # two blocks of 256 threads share 65,536
@@ -47,7 +56,7 @@ def test_kernels_compile_without_warnings_and_spills(architecture: str, dtype: t
 @nvrtc
 def test_an_architecture_that_nvrtc_does_not_know_is_named() -> None:
     with pytest.raises(UsageError, match=r"do not compile for sm_10 .*newer cuda-bindings"):
-        compiling.compile_kernels("sm_10", torch.float32)
+        compiling.compile_kernels(compiling.path_of("kernels"), "sm_10", torch.float32)
 
 
 @pytest.fixture
@@ -60,18 +69,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @nvrtc
 def test_kernels_are_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = compiling.cached_kernels("sm_90", torch.float32)
+    code = compiling.cached_kernels("kernels", "sm_90", torch.float32)
     (kept,) = cache.iterdir()
     calls = []
     monkeypatch.setattr(
         compiling, "compile_kernels", lambda *args: (calls.append(args) or b"new", "")
     )
-    assert compiling.cached_kernels("sm_90", torch.float32) == code
+    assert compiling.cached_kernels("kernels", "sm_90", torch.float32) == code
     assert not calls
-    assert compiling.cached_kernels("sm_90", torch.float64) == b"new"
+    assert compiling.cached_kernels("kernels", "sm_90", torch.float64) == b"new"
     kept.write_bytes(kept.read_bytes()[:-1])  # damaged: compiled again
-    assert compiling.cached_kernels("sm_90", torch.float32) == b"new"
-    assert compiling.cached_kernels("sm_90", torch.float32) == b"new"
+    assert compiling.cached_kernels("kernels", "sm_90", torch.float32) == b"new"
+    assert compiling.cached_kernels("kernels", "sm_90", torch.float32) == b"new"
     assert len(calls) == 2
 
 
@@ -79,7 +88,7 @@ def test_kernels_are_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
 def test_two_processes_fill_the_cache_together(cache: Path) -> None:
     code = (
         "import torch; from qsim.engines.cuda.compiling import cached_kernels;"
-        "print(len(cached_kernels('sm_90', torch.float32)))"
+        "print(len(cached_kernels('kernels', 'sm_90', torch.float32)))"
     )
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -98,8 +107,8 @@ def test_a_cache_that_cannot_be_written_is_named_once(
     cache.parent.write_text("in the way")
     monkeypatch.setattr(compiling, "compile_kernels", lambda *args: (b"code", ""))
     with pytest.warns(UserWarning, match="compiled again in every process: cannot write"):
-        assert compiling.cached_kernels("sm_90", torch.float32) == b"code"
-    assert compiling.cached_kernels("sm_90", torch.float32) == b"code"
+        assert compiling.cached_kernels("kernels", "sm_90", torch.float32) == b"code"
+    assert compiling.cached_kernels("kernels", "sm_90", torch.float32) == b"code"
 
 
 # --- Where it cannot be had -----------------------------------------------------------------------
@@ -129,17 +138,6 @@ def test_asked_for_it_is_refused_in_one_sentence() -> None:
     weights = torch.rand(1)
     with pytest.raises(UsageError, match=r"on a cuda device, not on cpu: move them by"):
         state(Circuit(1).rx(Weight(0), 0), weights, engine="cuda")
-
-
-def test_noise_is_not_for_the_cuda_engine() -> None:
-    """Tensors on a GPU go to plain torch for it: with a warning, or if asked for, not at all."""
-    engine = CudaEngine(Gpu())
-    with pytest.raises(UsageError, match="gates alone, without noise: use engine='reference'"):
-        qsim.prepare._without_gpu(engine, "cuda")
-    qsim.engines.warn_reference.cache_clear()
-    with pytest.warns(UserWarning, match="slow, because the cuda engine runs gates alone"):
-        assert isinstance(qsim.prepare._without_gpu(engine, "auto"), ReferenceEngine)
-    qsim.engines.warn_reference.cache_clear()
 
 
 def test_with_a_gpu_it_is_the_engine_of_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:

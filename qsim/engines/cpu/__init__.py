@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-import qsim._native as _native
 from qsim.circuit import Circuit
 from qsim.engines.reference import ReferenceEngine, rerun
-from qsim.engines.tensors import call_row, gradients_of, laid_out
+from qsim.engines.tensors import call_row, gradients_of, kernels_for, laid_out
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
+from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.gradients.adjoint import AdjointRun
+    from qsim.noise.kernels import TrajectoryRun
+    from qsim.noise.trajectories import Rows
+    from qsim.noise.transfer import Program
 
 
 class CpuEngine:
@@ -40,6 +49,18 @@ class CpuEngine:
         initial: Tensor | None = None,
     ) -> Tensor:
         return _result(circuit, None, weights, inputs, batch, initial)
+
+    def transfer(
+        self, program: Program, components: Sequence[int], batch: int, tensors: list[Tensor]
+    ) -> AdjointRun:
+        from qsim.engines.cpu.transfer import TransferRun
+
+        return TransferRun(program, components, batch, tensors)
+
+    def trajectories(self, rows: Rows, strings: Strings) -> TrajectoryRun:
+        from qsim.engines.cpu.trajectories import TrajectoryRun
+
+        return TrajectoryRun(rows, strings)
 
     def states_held(self, circuit: Circuit, gradient: bool) -> int:
         return 3 if gradient else 1  # a gradient: the final state, its adjoint, and one more
@@ -72,7 +93,7 @@ class _Run:
         self.num_qubits, self.observables, self.batch = circuit.num_qubits, observables, batch
         self.operations = circuit.gates  # the circuit may grow before backward
         self.tensors = laid_out(tensors)
-        self.kernels = _native.float64 if tensors[0].dtype == torch.float64 else _native.float32
+        self.kernels = kernels_for(tensors[0])
         program = program_of(circuit)
         self.program, measurement = program.native, program.measurement(observables or ())
         self.native = self.kernels.Run(self.program, measurement, call_row(self.tensors, batch))

@@ -325,7 +325,12 @@ NB_MODULE(_native, module) {
     nb::class_<cpu::TransferProgram>(module, "TransferProgram")
         .def(nb::new_(&make_transfer_program))
         .def_prop_ro("num_steps",
-                     [](const cpu::TransferProgram& program) { return program.steps.size(); });
+                     [](const cpu::TransferProgram& program) { return program.steps.size(); })
+        .def_prop_ro("num_angles", [](const cpu::TransferProgram& program) {
+            return std::count_if(
+                program.factors.begin(), program.factors.end(),
+                [](const auto& factor) { return factor.angle.source != kConstant; });
+        });
     bind_engine<float>(module.def_submodule("float32"));
     bind_engine<double>(module.def_submodule("float64"));
     cuda::bind(module.def_submodule("cuda"));

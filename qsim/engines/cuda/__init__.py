@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from qsim.circuit import Circuit
@@ -10,6 +13,13 @@ from qsim.engines.cuda.run import Run
 from qsim.engines.reference import ReferenceEngine
 from qsim.gradients import adjoint
 from qsim.observables import PauliString
+from qsim.strings import Strings
+
+if TYPE_CHECKING:
+    from qsim.gradients.adjoint import AdjointRun
+    from qsim.noise.kernels import TrajectoryRun
+    from qsim.noise.trajectories import Rows
+    from qsim.noise.transfer import Program
 
 
 class CudaEngine:
@@ -45,6 +55,18 @@ class CudaEngine:
         initial: Tensor | None = None,
     ) -> Tensor:
         return self._result(circuit, None, weights, inputs, batch, initial)
+
+    def transfer(
+        self, program: Program, components: Sequence[int], batch: int, tensors: list[Tensor]
+    ) -> AdjointRun:
+        from qsim.engines.cuda.transfer import TransferRun
+
+        return TransferRun(self._launcher, program, components, batch, tensors)
+
+    def trajectories(self, rows: Rows, strings: Strings) -> TrajectoryRun:
+        from qsim.engines.cuda.trajectories import TrajectoryRun
+
+        return TrajectoryRun(self._launcher, rows, strings)
 
     def states_held(self, circuit: Circuit, gradient: bool) -> int:
         # The final state and a result; on the way back it, its adjoint, and what a matrix makes.

@@ -15,6 +15,7 @@ from qsim.errors import UsageError, need
 from qsim.files import write_atomically
 
 SOURCES = Path(__file__).parent
+UNITS = ("kernels", "trajectories", "transfer")
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _DIGEST = hashlib.sha256().digest_size
 
@@ -28,10 +29,18 @@ def nvrtc() -> Any:
     return need("cuda.bindings.nvrtc", extra="cuda", purpose="the cuda engine")
 
 
-def compile_kernels(architecture: str, real: torch.dtype, *extra: str) -> tuple[bytes, str]:
-    """Machine code of kernels.cu, and what the compiler says about it.
+def path_of(unit: str) -> Path:
+    """The file of a unit: one of UNITS."""
+    return SOURCES / f"{unit}.cu"
+
+
+def compile_kernels(
+    path: Path, architecture: str, real: torch.dtype, *extra: str
+) -> tuple[bytes, str]:
+    """Machine code of kernels, and what the compiler says about it.
 
     Args:
+        path: the file that has them: `path_of` a unit, or another one that includes ours.
         architecture: as in "sm_90".
         real: torch.float32 or torch.float64.
         extra: more options of NVRTC.
@@ -39,7 +48,7 @@ def compile_kernels(architecture: str, real: torch.dtype, *extra: str) -> tuple[
     Raises:
         UsageError: if NVRTC does not know the architecture, or finds an error.
     """
-    compiler, path = nvrtc(), SOURCES / "kernels.cu"
+    compiler = nvrtc()
     program = _done(compiler.nvrtcCreateProgram(path.read_bytes(), path.name.encode(), 0, [], []))
     try:
         options = [option.encode() for option in (*_options(architecture, real), *extra)]
@@ -57,13 +66,14 @@ def compile_kernels(architecture: str, real: torch.dtype, *extra: str) -> tuple[
         compiler.nvrtcDestroyProgram(program)
 
 
-def cached_kernels(architecture: str, real: torch.dtype) -> bytes:
-    """Machine code of kernels.cu, compiled once for each architecture, source and compiler.
+def cached_kernels(unit: str, architecture: str, real: torch.dtype) -> bytes:
+    """Machine code of a unit, compiled once for each architecture, source and compiler.
 
     It is kept in the user's cache folder. Where that cannot be written, a warning says so and the
     next process compiles again.
     """
-    path = _cache_folder() / f"{architecture}-{_NAMES[real]}-{_fingerprint(architecture, real)}"
+    made_from = _fingerprint(unit, architecture, real)
+    path = _cache_folder() / f"{unit}-{architecture}-{_NAMES[real]}-{made_from}"
     try:
         kept = path.read_bytes()
     except OSError:
@@ -71,7 +81,7 @@ def cached_kernels(architecture: str, real: torch.dtype) -> bytes:
     digest, code = kept[:_DIGEST], kept[_DIGEST:]
     if code and hashlib.sha256(code).digest() == digest:
         return code
-    code, _ = compile_kernels(architecture, real)
+    code, _ = compile_kernels(path_of(unit), architecture, real)
     try:
         write_atomically(path, hashlib.sha256(code).digest() + code)
     except UsageError as error:
@@ -94,8 +104,8 @@ def _cache_folder() -> Path:
     return Path(root) / "efficient-qml" / "kernels"
 
 
-def _fingerprint(architecture: str, real: torch.dtype) -> str:
-    sources = sorted([*SOURCES.glob("*.cu"), *SOURCES.glob("*.cuh")])
+def _fingerprint(unit: str, architecture: str, real: torch.dtype) -> str:
+    sources = [path_of(unit), *sorted(SOURCES.glob("*.cuh"))]
     version = _done(nvrtc().nvrtcVersion(), count=2)
     known = [path.read_bytes() for path in sources]
     # The folder is no part of what is compiled.

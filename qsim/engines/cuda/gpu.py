@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qsim.engines.cuda.compiling import cached_kernels, nvrtc
-from qsim.engines.cuda.launching import Arguments, Launch
+from qsim.engines.cuda.launching import Kernel, Launch
 from qsim.errors import UsageError, need
 
 _OLDEST = (8, 0)  # has the shared memory that the kernels ask for
@@ -54,24 +54,36 @@ class Gpu:
     warp, most_threads = 32, 256
 
     def __init__(self) -> None:
-        self._kernels: dict[tuple[int, torch.dtype], _Kernels] = {}
+        self._units: dict[tuple[str, int, torch.dtype], Loaded] = {}
 
-    def launch(self, kernel: str, like: Tensor, launch: Launch, arguments: Arguments) -> None:
-        key = like.device.index, like.dtype
-        if key not in self._kernels:
-            self._kernels[key] = _Kernels(like.device, like.dtype)
-        self._kernels[key].launch(kernel, launch, arguments)
+    def launch(
+        self, kernel: Kernel, like: Tensor, launch: Launch, arguments: ctypes.Structure
+    ) -> None:
+        key = kernel.unit, like.device.index, like.dtype
+        if key not in self._units:
+            code = cached_kernels(kernel.unit, architecture_of(like.device), like.dtype)
+            self._units[key] = Loaded(code, like.device)
+        self._units[key].launch(kernel.name, launch, arguments)
 
 
-class _Kernels:
-    """The kernels in one precision on one device."""
+def architecture_of(device: torch.device) -> str:
+    """As NVRTC names it: "sm_90"."""
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"sm_{major}{minor}"
 
-    def __init__(self, device: torch.device, real: torch.dtype) -> None:
+
+class Loaded:
+    """Machine code on a device.
+
+    Args:
+        code: as `compiling.compile_kernels` makes it for the device.
+        device: a GPU, with its number.
+    """
+
+    def __init__(self, code: bytes, device: torch.device) -> None:
         driver = _driver()
         self._device = device
         self._context = _checked(driver.cuDevicePrimaryCtxRetain(device.index))
-        major, minor = torch.cuda.get_device_capability(device)
-        code = cached_kernels(f"sm_{major}{minor}", real)
         _checked(driver.cuCtxPushCurrent(self._context))
         try:
             self._module = _checked(driver.cuModuleLoadData(code))
@@ -80,7 +92,8 @@ class _Kernels:
         self._functions: dict[str, Any] = {}
         self._granted: dict[str, int] = {}  # bytes of shared memory
 
-    def launch(self, kernel: str, launch: Launch, arguments: Arguments) -> None:
+    def launch(self, kernel: str, launch: Launch, arguments: ctypes.Structure) -> None:
+        """Start a kernel on the current stream of the device."""
         driver = _driver()
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
         stream = torch.cuda.current_stream(self._device).cuda_stream

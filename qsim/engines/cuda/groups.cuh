@@ -146,11 +146,24 @@ inline void apply_phases(const Matrix& u, u32 ones, u32 where, Complex* amplitud
         if (where >> j & 1) amplitudes[j] = (ones >> j & 1 ? u.m[3] : u.m[0]) * amplitudes[j];
 }
 
-// A matrix on the first QUBITS vectors of the basis; `flips` are the qubits that are 1 at the base.
-// Each row goes to the tile at once: to keep them all would take too many registers.
-template <int QUBITS>
-inline void apply_matrix(const Complex* entries, u32 flips, bool undone, const Coset& coset,
-                         const Complex* amplitudes, Complex* to) {
+// A matrix, or its adjoint.
+inline void apply_act(const Act& act, const Matrix& u, u32 ones, u32 where, bool undone,
+                      Complex* amplitudes) {
+    const bool diagonal = act.kind == kDiagonalAct;
+    const Matrix made = turned(u, !diagonal && ones & 1, undone);
+    if (diagonal) {
+        apply_phases(made, ones, where, amplitudes);
+    } else {
+        apply_pairs(act, made, where, amplitudes);
+    }
+}
+
+// visit(number, amplitude) for what a matrix on the first QUBITS vectors of the basis makes;
+// `flips` are the qubits that are 1 at the base. One after another: to keep them all would take too
+// many registers.
+template <int QUBITS, class Visit>
+inline void each_row(const Complex* entries, u32 flips, bool undone, const Complex* amplitudes,
+                     Visit visit) {
     constexpr int kRows = 1 << QUBITS;
 #pragma unroll
     for (int block = 0; block < kSize; block += kRows) {
@@ -165,37 +178,50 @@ inline void apply_matrix(const Complex* entries, u32 flips, bool undone, const C
                     undone ? conj(entries[column * kRows + row]) : entries[row * kRows + column];
                 made = made + entry * amplitudes[block + k];
             }
-            if (coset.live) to[coset.where(block + i)] = made;
+            visit(block + i, made);
         }
     }
 }
 
-inline void matrix_group(const Tape& tape, const Tile& tile, const Group& group, bool undone,
-                         Complex* state) {
+// The qubits of a matrix act that are 1 at the base.
+inline u32 flips_of(const Tape& tape, const Tile& tile, const Act& act, const Coset& coset) {
+    u32 flips = 0;
+    for (int q = 0; q < act.axis; ++q) {
+        const Row& row = tape.section<Row>(tape.rows)[act.control_begin + q];
+        flips |= (coset.values(tile, row) & 1) << q;
+    }
+    return flips;
+}
+
+// scale times a matrix, or its adjoint, on a group of its own.
+inline void matrix_group(const Tape& tape, const Tile& tile, const Group& group,
+                         const Complex* entries, Real scale, bool undone, Complex* state) {
     const Act& act = tape.section<Act>(tape.acts)[group.act_begin];
-    const Complex* entries =
-        reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) + act.dense);
     const int cosets = 1 << (tile.bits - kBits);
     for (int number = threadIdx.x; number < cosets; number += blockDim.x) {
         const Coset coset(tile, group, number);
-        u32 flips = 0;
-        for (int q = 0; q < act.axis; ++q) {
-            const Row& row = tape.section<Row>(tape.rows)[act.control_begin + q];
-            flips |= (coset.values(tile, row) & 1) << q;
-        }
+        const u32 flips = flips_of(tape, tile, act, coset);
         Complex amplitudes[kSize];
         coset.load(state, amplitudes);
+        const auto keep = [&](int j, Complex made) {
+            if (coset.live) state[coset.where(j)] = scale * made;
+        };
         switch (act.axis) {
             case 2:
-                apply_matrix<2>(entries, flips, undone, coset, amplitudes, state);
+                each_row<2>(entries, flips, undone, amplitudes, keep);
                 break;
             case 3:
-                apply_matrix<3>(entries, flips, undone, coset, amplitudes, state);
+                each_row<3>(entries, flips, undone, amplitudes, keep);
                 break;
             default:
-                apply_matrix<kBits>(entries, flips, undone, coset, amplitudes, state);
+                each_row<kBits>(entries, flips, undone, amplitudes, keep);
         }
     }
+}
+
+inline const Complex* constant_entries(const Tape& tape, const Group& group) {
+    const Act& act = tape.section<Act>(tape.acts)[group.act_begin];
+    return reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) + act.dense);
 }
 
 inline bool is_matrix(const Tape& tape, const Group& group) {
@@ -205,7 +231,8 @@ inline bool is_matrix(const Tape& tape, const Group& group) {
 
 inline void forward_group(const Tape& tape, const Tile& tile, const Batch& batch,
                           const Group& group) {
-    if (is_matrix(tape, group)) return matrix_group(tape, tile, group, false, tile.psi);
+    if (is_matrix(tape, group))
+        return matrix_group(tape, tile, group, constant_entries(tape, group), 1, false, tile.psi);
     const Act* acts = tape.section<Act>(tape.acts);
     const Row* rows = tape.section<Row>(tape.rows);
     const int cosets = 1 << (tile.bits - kBits);
@@ -217,11 +244,7 @@ inline void forward_group(const Tape& tape, const Tile& tile, const Batch& batch
             const Act& act = acts[a];
             const Matrix& u = tile.matrices[a - batch.act_begin];
             const u32 where = active(tile, act, rows, coset), ones = coset.values(tile, act.target);
-            if (act.kind == kDiagonalAct) {
-                apply_phases(u, ones, where, psi);
-            } else {
-                apply_pairs(act, turned(u, ones & 1, false), where, psi);
-            }
+            apply_act(act, u, ones, where, false, psi);
         }
         coset.store(psi, tile.psi);
     }
@@ -248,8 +271,9 @@ inline void act_sums(const Act& act, u32 ones, u32 where, const Complex* psi, co
 inline void backward_group(const Tape& tape, const Tile& tile, const Batch& batch,
                            const Group& group, int wanted) {
     if (is_matrix(tape, group)) {
-        matrix_group(tape, tile, group, true, tile.psi);
-        return matrix_group(tape, tile, group, true, tile.lambda);
+        const Complex* entries = constant_entries(tape, group);
+        matrix_group(tape, tile, group, entries, 1, true, tile.psi);
+        return matrix_group(tape, tile, group, entries, 1, true, tile.lambda);
     }
     const Act* acts = tape.section<Act>(tape.acts);
     const Row* rows = tape.section<Row>(tape.rows);
@@ -274,7 +298,7 @@ inline void backward_group(const Tape& tape, const Tile& tile, const Batch& batc
             const bool diagonal = act.kind == kDiagonalAct;
             const Matrix u =
                 turned(tile.matrices[a - batch.act_begin], !diagonal && ones & 1, true);
-            if (diagonal) {
+            if (diagonal) {  // one branch for both states: two take more registers
                 apply_phases(u, ones, where, psi);
                 apply_phases(u, ones, where, lambda);
             } else {

@@ -1,83 +1,16 @@
 // What is launched. A state that is one tile takes one launch of `forward`, and on the way back one
 // of `backward` and one of `gradients`; a larger one takes a launch for each stage, and `expval`,
 // `seed`, `states` beside them.
-#include "groups.cuh"
-#include "paulis.cuh"
+#include "stage.cuh"
 
 namespace qsim::cuda {
 
 namespace {
 
-// One stage of one sample: its tiles one after another, from the state to shared memory and back.
-// Shared memory holds psi, lambda on the way back, the batch's matrices, the sums of the warps, and
-// which address bits the halves of a tile's place have.
-class StageRun {
+// A stage of gates.
+class GateRun : public StageRun {
   public:
-    StageRun(const Arguments& args, bool back)
-        : args_(args),
-          tape_(*args.tape),
-          stage_(tape_.section<Stage>(tape_.stages)[args.stage]),
-          back_(back),
-          sample_(static_cast<int>(blockIdx.x)) {
-        const int size = 1 << stage_.bits;
-        tile_.bits = stage_.bits;
-        tile_.psi = reinterpret_cast<Complex*>(shared_memory());
-        tile_.lambda = back ? tile_.psi + size : nullptr;
-        matrices_ = reinterpret_cast<Matrix*>(tile_.psi + (back ? 2 : 1) * size);
-        tile_.matrices = matrices_;
-        halves_ = reinterpret_cast<u64*>(matrices_ + kBatchActs);
-        tile_.sums = reinterpret_cast<Real*>(halves_ + 2 * kHalf);
-        for (int k = threadIdx.x; k < 2 * kHalf; k += blockDim.x) {
-            u64 address = 0;
-            for (int b = 0; b < kHalfBits; ++b) {
-                const int vector = b + (k < kHalf ? 0 : kHalfBits);
-                if (k >> b & 1 && vector < stage_.bits) address ^= stage_.vectors[vector];
-            }
-            halves_[k] = address;
-        }
-        __syncthreads();
-    }
-
-    int num_tiles() const { return 1 << (tape_.bits - stage_.bits); }
-    bool whole() const { return tape_.num_stages == 1 && tape_.bits == stage_.bits; }
-
-    void enter(int number) {
-        tile_.place = spread(static_cast<u64>(number), stage_.pivots, stage_.bits);
-        first_tile_ = number == static_cast<int>(blockIdx.y);
-    }
-
-    // visit(address, amplitude of the tile at it) for the tile's amplitudes.
-    template <class Visit>
-    void each(Complex* amplitudes, Visit visit) const {
-        for (u32 c = threadIdx.x; c < 1u << stage_.bits; c += blockDim.x) {
-            const u64 address =
-                tile_.place ^ halves_[c & (kHalf - 1)] ^ halves_[kHalf + (c >> kHalfBits)];
-            visit(address, amplitudes[swizzle(c)]);
-        }
-    }
-
-    void load(const void* from, Complex* to) const {
-        const Complex* state = static_cast<const Complex*>(from) + offset(tape_.bits);
-        each(to, [&](u64 address, Complex& amplitude) { amplitude = state[address]; });
-        __syncthreads();
-    }
-
-    void store(const Complex* from, void* to) const {
-        Complex* state = static_cast<Complex*>(to) + offset(tape_.bits);
-        each(const_cast<Complex*>(from),
-             [&](u64 address, Complex& amplitude) { state[address] = amplitude; });
-    }
-
-    // What a run begins with: args.begin, or |0...0>.
-    void begin() const {
-        const Complex* given = static_cast<const Complex*>(args_.begin);
-        const u64 size = u64{1} << tape_.num_qubits;
-        each(tile_.psi, [&](u64 address, Complex& amplitude) {
-            amplitude = {given || address ? Real(0) : Real(1), 0};
-            if (given && address < size) amplitude = given[offset(tape_.num_qubits) + address];
-        });
-        __syncthreads();
-    }
+    GateRun(const Arguments& args, bool back) : StageRun(args, back), back_(back) {}
 
     void forward() const {
         const Batch* batches = tape_.section<Batch>(tape_.batches);
@@ -105,52 +38,7 @@ class StageRun {
         }
     }
 
-    // Expectation values and states, of a state that is one tile.
-    void measure() const {
-        const auto at = [&](u64 p) { return tile_.psi[swizzle(static_cast<u32>(p))]; };
-        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
-        Real* values = static_cast<Real*>(args_.values);
-        for (int k = static_cast<int>(threadIdx.x) / kWarp; values && k < args_.num_paulis;
-             k += warps) {
-            const double value = string_sum(args_.paulis[k], 0, u64{1} << tape_.bits, at);
-            if (threadIdx.x % kWarp == 0)
-                values[args_.num_paulis * static_cast<u64>(sample_) + args_.paulis[k].column] =
-                    static_cast<Real>(value);
-        }
-        Complex* states = static_cast<Complex*>(args_.states);
-        for (u64 x = threadIdx.x; states && x < u64{1} << tape_.num_qubits; x += blockDim.x)
-            states[offset(tape_.num_qubits) + x] = at(address_of(tape_, x));
-    }
-
-    // lambda of a state that is one tile, from the cotangent.
-    void seed() const {
-        if (args_.paulis) {
-            const Real* weights = static_cast<const Real*>(args_.cotangent) +
-                                  args_.num_paulis * static_cast<u64>(sample_);
-            const auto at = [&](u64 p) { return tile_.psi[swizzle(static_cast<u32>(p))]; };
-            each(tile_.lambda, [&](u64 address, Complex& amplitude) {
-                amplitude = weighted_sum(args_.paulis, args_.num_paulis, weights, address, at);
-            });
-        } else {
-            const Complex* given =
-                static_cast<const Complex*>(args_.cotangent) + offset(tape_.num_qubits);
-            each(tile_.lambda, [](u64, Complex& amplitude) { amplitude = {0, 0}; });
-            __syncthreads();
-            for (u64 x = threadIdx.x; x < u64{1} << tape_.num_qubits; x += blockDim.x)
-                tile_.lambda[swizzle(static_cast<u32>(address_of(tape_, x)))] =
-                    Real(0.5) * given[x];
-        }
-        __syncthreads();
-    }
-
-    Complex* psi() const { return tile_.psi; }
-    Complex* lambda() const { return tile_.lambda; }
-
   private:
-    static constexpr int kHalf = 1 << kHalfBits;
-
-    u64 offset(int bits) const { return static_cast<u64>(sample_) << bits; }
-
     void prepare(const Batch& batch) const {
         const Act* acts = tape_.section<Act>(tape_.acts);
         for (int a = batch.act_begin + static_cast<int>(threadIdx.x); a < batch.act_end;
@@ -159,7 +47,7 @@ class StageRun {
                 act_matrix(args_, tape_.section<Factor>(tape_.factors), acts[a].factor_begin,
                            acts[a].factor_end, sample_);
         }
-        const int count = 4 * kBatchActs * ((static_cast<int>(blockDim.x) + kWarp - 1) / kWarp);
+        const int count = 4 * kBatchActs * num_warps();
         for (int k = threadIdx.x; back_ && k < count; k += blockDim.x) tile_.sums[k] = 0;
         __syncthreads();
     }
@@ -168,24 +56,12 @@ class StageRun {
     void keep_sums(const Batch& batch) const {
         const u64 part = static_cast<u64>(sample_) * args_.parts + blockIdx.y;
         Real* to = static_cast<Real*>(args_.sums) + 4 * (part * tape_.num_acts + batch.act_begin);
-        const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
-        for (int k = threadIdx.x; k < 4 * (batch.act_end - batch.act_begin); k += blockDim.x) {
-            Real total = first_tile_ ? Real(0) : to[k];
-            for (int warp = 0; warp < warps; ++warp) total += tile_.sums[4 * kBatchActs * warp + k];
-            to[k] = total;
-        }
+        keep_warp_sums(tile_.sums, 4 * kBatchActs, 4 * (batch.act_end - batch.act_begin),
+                       is_first_tile(), to);
         __syncthreads();
     }
 
-    const Arguments& args_;
-    const Tape& tape_;
-    const Stage& stage_;
     const bool back_;
-    const int sample_;
-    Tile tile_{};
-    Matrix* matrices_;
-    u64* halves_;  // addresses of the lower and of the upper bits of a place
-    bool first_tile_ = true;
 };
 
 }  // namespace
@@ -194,7 +70,7 @@ class StageRun {
 // as well. Grid (batch, parts).
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     forward(const __grid_constant__ Arguments args) {
-    StageRun run(args, false);
+    GateRun run(args, false);
     for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
         run.enter(tile);
         if (args.stage == 0) {
@@ -214,7 +90,7 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
 // forward.
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     backward(const __grid_constant__ Arguments args) {
-    StageRun run(args, true);
+    GateRun run(args, true);
     for (int tile = static_cast<int>(blockIdx.y); tile < run.num_tiles(); tile += gridDim.y) {
         run.enter(tile);
         run.load(args.psi, run.psi());
@@ -270,8 +146,7 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
     const u64 each = (u64{1} << bits) / args.parts, begin = each * blockIdx.y;
     double* to = static_cast<double*>(args.sums) +
                  (u64{blockIdx.x} * args.parts + blockIdx.y) * args.num_paulis;
-    const int warps = (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp;
-    for (int k = static_cast<int>(threadIdx.x) / kWarp; k < args.num_paulis; k += warps) {
+    for (int k = static_cast<int>(threadIdx.x) / kWarp; k < args.num_paulis; k += num_warps()) {
         const double value =
             string_sum(args.paulis[k], begin, begin + each, [&](u64 p) { return psi[p]; });
         if (threadIdx.x % kWarp == 0) to[args.paulis[k].column] = value;
@@ -339,31 +214,15 @@ static double of_uses(const Arguments& args, int source, int parameter, int samp
     return total;
 }
 
-// From the sums to the gradients of one source (`stage`), a block for each parameter: its threads
-// take samples, or where the batch shares the parameter, parts of samples, which they add up. Grid
+// From the sums to the gradients of one source (`stage`), a block for each parameter. Grid
 // (parameters).
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     gradients(const __grid_constant__ Arguments args) {
     const int source = args.stage, parameter = static_cast<int>(blockIdx.x);
-    const long long stride = args.strides[source];
-    Real* to = static_cast<Real*>(args.gradients[source]) + parameter;
-    const int rows = stride ? args.batch : args.batch * args.parts;
-    double total = 0;
-    for (int row = threadIdx.x; row < rows; row += blockDim.x) {
-        const int sample = stride ? row : row / args.parts, part = row % args.parts;
-        const int first = stride ? 0 : part, last = stride ? args.parts : part + 1;
-        const double found = of_uses(args, source, parameter, sample, first, last);
-        if (stride) to[stride * sample] = static_cast<Real>(found);
-        total += found;
-    }
-    if (stride) return;
-    double* totals = reinterpret_cast<double*>(shared_memory());  // of the threads
-    totals[threadIdx.x] = total;
-    for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) totals[threadIdx.x] += totals[threadIdx.x + half];
-    }
-    if (threadIdx.x == 0) *to = static_cast<Real>(totals[0]);
+    add_up(static_cast<Real*>(args.gradients[source]) + parameter, args.strides[source], args.batch,
+           args.parts, [&](int sample, int first, int last) {
+               return of_uses(args, source, parameter, sample, first, last);
+           });
 }
 
 }  // namespace qsim::cuda

@@ -54,10 +54,8 @@ inline Matrix act_matrix(const Arguments& args, const Factor* factors, int begin
     return made;
 }
 
-// What a change of the factor's angle does to 2 Re<lambda|psi>, from the sums Im<lambda|P|psi> of
-// P = I, X, Y, Z after the act: -2 sum_P h_P Im<lambda|P|psi>, where h = L K L+ with L the product
-// of the factors that follow and K the generator.
-inline Real derivative(const Factor& factor, const Matrix& after, const Real* sums) {
+// K of exp(i K angle).
+inline Matrix generator_of(const Factor& factor) {
     Matrix generator;
     for (int e = 0; e < 4; ++e) {
         generator.m[e] = {0, 0};
@@ -65,7 +63,14 @@ inline Real derivative(const Factor& factor, const Matrix& after, const Real* su
             generator.m[e] = generator.m[e] + static_cast<Real>(factor.frequencies[k]) *
                                                   entry(factor.projectors[k], e);
     }
-    const Matrix h = after * generator * adjoint(after);
+    return generator;
+}
+
+// What a change of the factor's angle does to 2 Re<lambda|psi>, from the sums Im<lambda|P|psi> of
+// P = I, X, Y, Z after the act: -2 sum_P h_P Im<lambda|P|psi>, where h = L K L+ with L the product
+// of the factors that follow and K the generator.
+inline Real derivative(const Factor& factor, const Matrix& after, const Real* sums) {
+    const Matrix h = after * generator_of(factor) * adjoint(after);
     const Real trace = h.m[0].re + h.m[3].re, difference = h.m[0].re - h.m[3].re;
     return static_cast<Real>(-factor.scale) *
            (trace * sums[0] + 2 * (h.m[2].re * sums[1] + h.m[2].im * sums[2]) +

@@ -35,6 +35,7 @@ using Real = QSIM_REAL;
 constexpr int kBits = kGroupBits<Real>;
 constexpr int kSize = 1 << kBits;
 constexpr int kMostThreads = 256;
+constexpr int kResident = 2;  // blocks of a multiprocessor at least: up to 128 registers a thread
 
 struct alignas(2 * sizeof(Real)) Complex {
     Real re, im;

@@ -9,22 +9,22 @@ from torch import Tensor
 
 import qsim._native as _native
 from qsim.circuit import Circuit
-from qsim.engines.cuda.launching import Arguments, Launch, Launcher
+from qsim.engines.cuda.launching import Arguments, DeviceRun, Launch, Launcher
 from qsim.engines.cuda.tapes import tape_of
 from qsim.engines.reference import rerun
 from qsim.engines.tensors import laid_out
 from qsim.observables import PauliString
 from qsim.plan.program import program_of
 
-_BLOCKS = 1024  # blocks of one launch at most, where a state has many tiles
 
-
-class Run:
+class Run(DeviceRun):
     """Expectation values of the observables, or without any, the final states; an `AdjointRun`.
 
     A state that is one tile is `whole`: a launch takes it there, another one back. Others take a
     launch for each stage of the tape.
     """
+
+    unit, arguments = "kernels", Arguments
 
     def __init__(
         self,
@@ -34,19 +34,17 @@ class Run:
         batch: int,
         tensors: list[Tensor],
     ) -> None:
-        self.launcher, self.num_qubits, self.observables = launcher, circuit.num_qubits, observables
-        self.batch, self.operations = batch, circuit.gates  # the circuit may grow before backward
-        self.tensors = laid_out(tensors)
-        self.like, self.program = tensors[0], program_of(circuit)
+        super().__init__(launcher, batch, tensors)
+        self.num_qubits, self.observables = circuit.num_qubits, observables
+        self.operations = circuit.gates  # the circuit may grow before backward
+        self.program = program_of(circuit)
 
     def _choose_tape(self, back: bool) -> None:
         self.tape = tape_of(self.program, self.like.device, self.like.dtype, back)
         self.paulis = (
             None if self.observables is None else self.tape.paulis(self.program, self.observables)
         )
-        # As many parts in every stage, because each part keeps its sums.
-        most = 2 ** (max(1, _BLOCKS // self.batch).bit_length() - 1)
-        self.parts = min(2 ** (self.tape.bits - self.tape.tile_bits), most)
+        self.parts = self._parts(2 ** (self.tape.bits - self.tape.tile_bits))
 
     # --- There ------------------------------------------------------------------------------------
 
@@ -105,7 +103,8 @@ class Run:
             lambda_ = self._undo(self._seeded(given), -1 if to_start else first, fields)
         at_start = [] if lambda_ is None else [2 * lambda_[:, : 2**self.num_qubits]]
         gradients = [
-            self._gradient(source, sums) if want else None for source, want in enumerate(wanted[:2])
+            self._gradient(source, self.parts, sums=sums) if want else None
+            for source, want in enumerate(wanted[:2])
         ]
         return (*gradients, *(at_start if to_start else [None] * len(wanted[2:])))
 
@@ -132,17 +131,6 @@ class Run:
                 psi, lambda_ = (self._matrix(number, s, undone=True) for s in (psi, lambda_))
         return lambda_
 
-    def _gradient(self, source: int, sums: Tensor) -> Tensor:
-        gradient = torch.empty_like(self.tensors[source])
-        addresses = [0, 0]
-        addresses[source] = gradient.data_ptr()
-        size = gradient.shape[-1]
-        if size:
-            threads = self._threads(self.batch * self.parts)
-            launch = Launch(size, 1, threads, 8 * threads)
-            self._launch("gradients", launch, stage=source, sums=sums, gradients=tuple(addresses))
-        return gradient
-
     def reference(self, *tensors: Tensor) -> Tensor:
         return rerun(self.num_qubits, self.operations, self.observables, self.batch, *tensors)
 
@@ -151,8 +139,9 @@ class Run:
     def _stage(self, kernel: str, number: int, **fields: Any) -> None:
         bits, real = self.tape.stages[number].bits, self.like.itemsize
         threads = self._threads(2 ** (bits - self.tape.group_bits))
-        warps = -(-threads // self.launcher.warp)
-        shared = _native.cuda.stage_bytes(bits, real, warps if kernel == "backward" else 0)
+        back = kernel == "backward"
+        sums = 4 * self._warps(threads) if back else 0
+        shared = _native.cuda.stage_bytes(bits, real, 2 if back else 1, sums)
         self._launch(
             kernel, Launch(self.batch, self.parts, threads, shared), stage=number, **fields
         )
@@ -167,28 +156,11 @@ class Run:
         threads = self._threads(2**self.tape.bits)
         self._launch(kernel, Launch(self.batch, self.parts, threads, 0), **fields)
 
-    def _launch(self, kernel: str, launch: Launch, **fields: Any) -> None:
-        weights, inputs = self.tensors[:2]
-        arguments = Arguments(
-            tape=self.tape.content.data_ptr(),
-            sources=(weights.data_ptr(), inputs.data_ptr()),
-            strides=tuple(t.shape[-1] if t.dim() == 2 else 0 for t in (weights, inputs)),
-            paulis=None if self.paulis is None else self.paulis.data_ptr(),
-            num_paulis=len(self.observables or ()),
-            batch=self.batch,
-            parts=self.parts,
-        )
-        for name, value in fields.items():
-            setattr(arguments, name, value.data_ptr() if isinstance(value, Tensor) else value)
-        self.launcher.launch(kernel, self.like, launch, arguments)
-
-    def _threads(self, most: int) -> int:
-        """A power of two, of whole warps."""
-        wanted = 1 << (max(1, most) - 1).bit_length()
-        return min(self.launcher.most_threads, max(self.launcher.warp, wanted))
-
-    def _real(self, *shape: int) -> Tensor:
-        return self.like.new_empty(shape)
-
-    def _complex(self, *shape: int) -> Tensor:
-        return self.like.new_empty(shape, dtype=self.like.dtype.to_complex())
+    def _common(self) -> dict[str, Any]:
+        return {
+            **super()._common(),
+            "tape": self.tape.content,
+            "paulis": self.paulis,
+            "num_paulis": len(self.observables or ()),
+            "parts": self.parts,
+        }

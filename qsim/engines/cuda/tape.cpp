@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 
 #include "../../plan/subspace.hpp"
+#include "sections.hpp"
 #include "tape.cuh"
 
 namespace qsim::cuda {
 
 namespace {
+
+constexpr double kRounding = 1e-9;  // probabilities below are none
 
 int bit_of(uint64_t power) { return std::countr_zero(power); }
 
@@ -58,15 +62,17 @@ class Writer {
           tile_bits_(std::min(bits_, kTileBits<T> + (back ? 0 : 1))) {
         if (program.num_qubits > kMostQubits)
             throw std::invalid_argument("the GPU engine takes at most 40 qubits");
-        for (size_t begin = 0; begin < program.items.size() || stages_.empty();)
-            begin = add_stage(begin);
+        for (const Item& item : program.items) add_pieces(item);
+        for (size_t begin = 0; begin < pieces_.size() || stages_.empty();) begin = add_stage(begin);
     }
 
     TapeImage image() {
         const auto diagonal = std::count_if(
             acts_.begin(), acts_.end(), [](const Act& act) { return act.kind == kDiagonalAct; });
-        TapeImage image{{},      bits_, kGroupBits<T>, num(acts_), static_cast<int>(diagonal),
+        TapeImage image{{},      bits_, kGroupBits<T>, num(acts_), static_cast<int>(diagonal), {},
                         shapes_, {}};
+        for (const qsim::Choice& choice : program_.choices)
+            image.choices.push_back(static_cast<int>(choice.least.size()));
         for (int wanted = 0; wanted < 4; ++wanted) image.first_groups.push_back(first(wanted));
         Tape tape{};
         tape.num_qubits = program_.num_qubits;
@@ -75,45 +81,85 @@ class Writer {
         tape.num_stages = static_cast<int>(stages_.size());
         tape.num_parameters[0] = program_.num_weights;
         tape.num_parameters[1] = program_.num_inputs;
+        tape.num_draws = program_.num_draws;
+        tape.num_choices = num(program_.choices);
         tape.offset = program_.offset;
         std::copy(program_.columns.begin(), program_.columns.end(), tape.columns);
+        std::copy(program_.rows.begin(), program_.rows.end(), tape.readers);
         std::string& bytes = image.bytes;
         bytes.resize(sizeof(Tape));
-        tape.stages = append(bytes, stages_);
-        tape.batches = append(bytes, batches_);
-        tape.groups = append(bytes, groups_);
-        tape.acts = append(bytes, acts_);
-        tape.rows = append(bytes, rows_);
-        tape.factors = append(bytes, factors());
-        tape.dense = append(bytes, dense_);
+        tape.stages = append_section(bytes, stages_);
+        tape.batches = append_section(bytes, batches_);
+        tape.groups = append_section(bytes, groups_);
+        tape.acts = append_section(bytes, acts_);
+        tape.rows = append_section(bytes, rows_);
+        tape.factors = append_section(bytes, factors());
+        tape.dense = append_section(bytes, dense_);
+        std::vector<T> operators;
+        std::vector<double> chances;
+        tape.choices = append_section(bytes, choices(operators, chances));
+        tape.operators = append_section(bytes, operators);
+        tape.chances = append_section(bytes, chances);
         std::vector<Use> uses;
         for (int source = 0; source < 2; ++source)
-            tape.use_begins[source] = append(bytes, collect(source, uses));
-        tape.uses = append(bytes, uses);
+            tape.use_begins[source] = append_section(
+                bytes, collect_uses(
+                           acts_, source, tape.num_parameters[source],
+                           [&](int f) -> const Angle& { return program_.factors[f].angle; }, uses));
+        tape.uses = append_section(bytes, uses);
         std::memcpy(bytes.data(), &tape, sizeof(Tape));
         return image;
     }
 
   private:
+    // An item, or a part of its factors: a choice that the state makes begins one.
+    struct Piece : Item {
+        int32_t decides;
+    };
+
     static constexpr size_t kSize = kGroupBits<T>;
 
-    template <class Entry>
-    static u32 append(std::string& bytes, const std::vector<Entry>& entries) {
-        bytes.resize((bytes.size() + 15) / 16 * 16);
-        const size_t at = bytes.size();
-        if (at + entries.size() * sizeof(Entry) > UINT32_MAX)
-            throw std::length_error("the circuit is too long for the GPU engine");
-        bytes.append(reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(Entry));
-        return static_cast<u32>(at);
+    bool is_matrix(const Item& item) const {
+        return item.kind == kMatrixItem || item.kind == kChannelItem;
     }
-
-    bool is_matrix(const Item& item) const { return item.kind == kMatrixItem; }
     bool is_wide(const Item& item) const {
         return is_matrix(item) && program_.dense[item.dense].masks.size() > kSize;
     }
 
+    bool is_free(int32_t choice) const {
+        const auto& least = program_.choices[choice].least;
+        return std::accumulate(least.begin(), least.end(), 0.0) > 1 - kRounding;
+    }
+
+    void add_pieces(const Item& item) {
+        Piece piece{item, -1};
+        if (item.kind == kChannelItem) {
+            const int32_t choice = program_.dense[item.dense].choice;
+            if (!is_free(choice)) piece.decides = choice;
+        }
+        for (int f = item.factor_begin; f < item.factor_end; ++f) {
+            const int32_t choice = program_.factors[f].choice;
+            if (choice < 0 || is_free(choice)) continue;
+            piece.factor_end = f;
+            if (f > item.factor_begin) pieces_.push_back(piece);
+            piece.factor_begin = f;
+            piece.decides = choice;
+        }
+        piece.factor_end = item.factor_end;
+        pieces_.push_back(piece);
+    }
+
+    int depends(const Piece& piece) const {
+        int found = 0;
+        for (int f = piece.factor_begin; f < piece.factor_end; ++f) {
+            const int source = program_.factors[f].angle.source;
+            if (source != kConstant) found |= 1 << source;
+        }
+        return found;
+    }
+
     size_t add_stage(size_t begin) {
-        const auto& items = program_.items;
+        const auto& items = pieces_;
         if (begin < items.size() && is_wide(items[begin])) {
             add_wide(items[begin]);
             return begin + 1;
@@ -123,6 +169,7 @@ class Writer {
         if (bits_ > tile_bits_) space_.complete(kRunBits, bits_);
         size_t end = begin;
         for (; end < items.size() && !is_wide(items[end]); ++end) {
+            if (end > begin && bits_ > tile_bits_ && items[end].decides >= 0) break;
             Subspace larger = space_;
             include(items[end], larger);
             if (larger.size() > most) break;
@@ -148,22 +195,27 @@ class Writer {
         stage.matrix = -1;
         std::copy(space_.vectors.begin(), space_.vectors.end(), stage.vectors);
         for (size_t k = 0; k < space_.size(); ++k) stage.pivots[k] = bit_of(space_.pivots[k]);
+        records_ = 0;
         for (size_t k = begin; k < end;) {
             const size_t from = k;
-            Batch batch{num(groups_), 0, num(acts_), 0};
-            while (k < end && k - from < kBatchActs)
-                k = add_group(k, std::min(end, from + kBatchActs));
+            Batch batch{num(groups_), 0, num(acts_), 0, pieces_[k].decides};
+            size_t last = std::min(end, from + kBatchActs);
+            for (size_t next = from + 1; next < last; ++next)
+                if (pieces_[next].decides >= 0) last = next;
+            while (k < last) k = add_group(k, last);
             batch.group_end = num(groups_);
             batch.act_end = num(acts_);
             batches_.push_back(batch);
         }
         stage.batch_end = num(batches_);
         stages_.push_back(stage);
-        shapes_.push_back({stage.bits, -1, num(groups_)});
+        const bool decides = begin < end && bits_ > tile_bits_;
+        shapes_.push_back(
+            {stage.bits, -1, num(groups_), decides ? pieces_[begin].decides : -1, records_});
     }
 
     size_t add_group(size_t begin, size_t end) {
-        const auto& items = program_.items;
+        const auto& items = pieces_;
         Frame frame;
         Group group{num(acts_), 0, {}, {}};
         size_t k = begin;
@@ -193,13 +245,15 @@ class Writer {
         return k;
     }
 
-    Act act(const Item& item, int axis) {
+    Act act(const Piece& item, int axis) {
         Act made{};
         made.kind = item.kind == kDiagonal ? kDiagonalAct
                     : item.kind == kReal   ? kRealAct
                                            : kDenseAct;
         made.axis = axis;
-        made.depends = item.depends;
+        made.depends = depends(item);
+        made.choice = -1;
+        made.record = made.depends ? records_++ : -1;
         made.factor_begin = item.factor_begin;
         made.factor_end = item.factor_end;
         made.target = row(item.row, item.flip);
@@ -218,6 +272,8 @@ class Writer {
         for (size_t q = 0; q < dense.masks.size(); ++q)
             rows_.push_back(row(dense.rows[q], static_cast<uint8_t>(dense.flips >> q & 1)));
         made.control_end = num(rows_);
+        made.choice = dense.choice;
+        made.record = -1;
         made.dense = static_cast<u32>(dense_.size());
         for (const qsim::Complex& entry : dense.matrix) {
             dense_.push_back(static_cast<T>(entry.real()));
@@ -229,6 +285,8 @@ class Writer {
     // A matrix that no group holds: a stage of its own, whose vectors are the masks.
     void add_wide(const Item& item) {
         const Dense& dense = program_.dense[item.dense];
+        if (dense.choice >= 0)
+            throw std::invalid_argument("the GPU engine takes channels on at most 3 qubits");
         if (dense.masks.size() > std::size(Stage{}.vectors))
             throw std::invalid_argument("the GPU engine takes matrices on at most 13 qubits");
         Stage stage{};
@@ -238,7 +296,7 @@ class Writer {
         space_ = {};
         acts_.push_back(matrix_act(dense));
         stages_.push_back(stage);
-        shapes_.push_back({stage.bits, stage.matrix, num(groups_)});
+        shapes_.push_back({stage.bits, stage.matrix, num(groups_), -1, 0});
     }
 
     Row row(uint64_t row, uint8_t flip) const {
@@ -278,7 +336,9 @@ class Writer {
                                factor.angle.scale,
                                factor.angle.offset,
                                {},
-                               {}};
+                               {},
+                               factor.choice,
+                               0};
             for (int k = 0; k < 2; ++k) {
                 plain.frequencies[k] = factor.frequencies[k];
                 for (int e = 0; e < 4; ++e) {
@@ -291,23 +351,24 @@ class Writer {
         return made;
     }
 
-    // Adds the uses of the source's parameters, one parameter after another; returns where each
-    // begins.
-    std::vector<int> collect(int source, std::vector<Use>& uses) const {
-        const int count = source == kWeight ? program_.num_weights : program_.num_inputs;
-        std::vector<std::vector<Use>> found(static_cast<size_t>(count));
-        for (int a = 0; a < num(acts_); ++a) {
-            for (int f = acts_[a].factor_begin; f < acts_[a].factor_end; ++f) {
-                const auto& angle = program_.factors[f].angle;
-                if (angle.source == source) found[angle.index].push_back({a, f});
+    // Choices, all of their operators (re, im) and all of their chances.
+    std::vector<cuda::Choice> choices(std::vector<T>& operators,
+                                      std::vector<double>& chances) const {
+        std::vector<cuda::Choice> made;
+        for (size_t k = 0; k < program_.choices.size(); ++k) {
+            const qsim::Choice& choice = program_.choices[k];
+            made.push_back({choice.draw, static_cast<int>(choice.least.size()),
+                            static_cast<int>(choice.entries), is_free(static_cast<int32_t>(k)),
+                            static_cast<u32>(operators.size() / 2),
+                            static_cast<u32>(chances.size())});
+            for (const qsim::Complex& entry : choice.operators) {
+                operators.push_back(static_cast<T>(entry.real()));
+                operators.push_back(static_cast<T>(entry.imag()));
             }
+            chances.insert(chances.end(), choice.least.begin(), choice.least.end());
+            chances.insert(chances.end(), choice.weights.begin(), choice.weights.end());
         }
-        std::vector<int> begins{num(uses)};
-        for (const auto& of_one : found) {
-            uses.insert(uses.end(), of_one.begin(), of_one.end());
-            begins.push_back(num(uses));
-        }
-        return begins;
+        return made;
     }
 
     int first(int wanted) const {
@@ -327,6 +388,8 @@ class Writer {
 
     const Program& program_;
     const int bits_, tile_bits_;
+    int records_ = 0;  // of the stage
+    std::vector<Piece> pieces_;
     Subspace space_;  // of the stage
     std::vector<Stage> stages_;
     std::vector<StageShape> shapes_;

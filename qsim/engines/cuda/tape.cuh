@@ -25,12 +25,12 @@ constexpr int kWarpSize = 32;
 // The tile's place in two halves, whose address bits a block looks up.
 constexpr int kHalfBits = (kMostTileBits + 1) / 2;
 
-// Shared memory of a block that runs a stage: psi; with warps that leave sums, lambda and these
-// sums; and between them the matrices of a batch and the halves of places.
-inline u64 stage_bytes(int bits, int real, int warps) {
+// Shared memory of a block that runs a stage: psi, and on the way back lambda; the matrices of a
+// batch; the halves of places; and so many sums for each act.
+inline u64 stage_bytes(int bits, int real, int states, int sums) {
     const u64 state = u64(2 * real) << bits, matrices = u64(8 * real) * kBatchActs,
-              halves = 2 * sizeof(u64) << kHalfBits, sums = u64(4 * real) * kBatchActs * warps;
-    return (warps ? 2 : 1) * state + matrices + halves + sums;
+              halves = 2 * sizeof(u64) << kHalfBits;
+    return states * state + matrices + halves + u64(real) * kBatchActs * sums;
 }
 
 // Rows of 16 amplitudes are stored in other orders, so that threads that stand 2, 4 or 8 apart meet
@@ -44,6 +44,15 @@ struct Factor {
     double scale, offset;
     double frequencies[2];
     double projectors[2][8];
+    int choice, unused;  // whose operator stands in for the matrix, or -1
+};
+
+// A channel, of which each trajectory takes one operator; see qsim::Choice. It is free if its
+// chances do not depend on the state.
+struct Choice {
+    int draw, count, entries, free;
+    u32 operators;  // first entry
+    u32 chances;    // least[count], then weights[count]
 };
 
 // The qubit is 1 at place ^ tile ^ local where the parities of row & place, local_row & tile and
@@ -64,7 +73,9 @@ struct Act {
     int depends;  // bit `source` is set if a factor reads it
     int factor_begin, factor_end;
     int control_begin, control_end;  // rows, all 1 where it acts; of a matrix: its qubits
-    u32 dense;                       // first entry of a matrix
+    u32 dense;                       // first entry of a constant matrix
+    int choice;                      // whose operators stand in for the matrix, or -1
+    int record;                      // where its stage keeps what it is given, or -1
     Row target;
 };
 
@@ -79,6 +90,7 @@ struct Group {
 struct Batch {
     int group_begin, group_end;
     int act_begin, act_end;
+    int choice;  // that the state makes before the first act, or -1
 };
 
 // Batches over tiles: cosets of the span of `vectors`, whose representatives have zeros at the
@@ -101,9 +113,11 @@ struct Tape {
     int num_qubits, bits;  // bits of an address: at least kGroupBits
     int num_acts, num_stages;
     int num_parameters[2];
+    int num_draws, num_choices;
     u64 offset;  // basis state x ends at the columns of its bits ^ offset
     u64 columns[kMostQubits];
-    u32 stages, batches, groups, acts, rows, factors, dense, uses;
+    u64 readers[kMostQubits];  // qubit q is 1 at address p if parity(readers[q] & (p ^ offset)) is
+    u32 stages, batches, groups, acts, rows, factors, dense, uses, choices, operators, chances;
     u32 use_begins[2];  // by source: [num_parameters + 1]
 
     template <class Entry>
@@ -118,6 +132,12 @@ struct Pauli {
     u64 x, z;
     int num_y, sign;
     int column, unused;
+};
+
+// What the state chose, and what the operator is multiplied by.
+struct Decision {
+    double scale;
+    int chosen, unused;
 };
 
 // What a kernel is launched with; kernels.cu says who reads what. States are (re, im) at addresses,
@@ -139,6 +159,18 @@ struct Arguments {
     int stage, num_paulis;
     int wanted;       // bit `source` is set if its gradient is
     int first_group;  // groups before it need not be undone
+};
+
+// And the kernels of trajectories.cu, whose samples are trajectories.
+struct TrajectoryArguments : Arguments {
+    const long long* seeds;  // of samples, used again from the first one on
+    Decision* decisions;     // [batch, choices]
+    double* squares;         // of psi, and of what operators make of it: [batch, parts, 1 + count]
+    const void* from;        // psi as a stage is given it, unless it is the first
+    void* records;           // what acts are given: [records of the stage, batch, 2^bits]
+    long long* drawn;        // basis states [batch]
+    long long num_seeds, trajectories;  // of a sample
+    long long first;                    // number of the first trajectory
 };
 
 }  // namespace qsim::cuda

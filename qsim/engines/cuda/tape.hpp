@@ -13,12 +13,15 @@ struct StageShape {
     int bits;    // of its tiles
     int matrix;  // see Stage
     int groups;  // number of the one after its last
+    int choice;  // that the state makes before its tiles are entered, or -1
+    int records;
 };
 
 // A tape as it goes to the device.
 struct TapeImage {
     std::string bytes;
     int bits, group_bits, num_acts, num_diagonal;
+    std::vector<int> choices;  // how many operators each has
     std::vector<StageShape> stages;
     std::vector<int> first_groups;  // by `Arguments::wanted`, see Arguments
 };

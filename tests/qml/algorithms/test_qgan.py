@@ -10,7 +10,7 @@ from torch import nn
 
 from qml.algorithms.qgan import QGAN, BornMachine, histogram, relative_entropy
 from qml.nn.ansatz import real_amplitudes
-from qsim import Circuit, Input, Weight
+from qsim import Circuit, Input, NoiseModel, Weight, channels, probabilities
 from qsim.errors import UsageError
 
 DATA = torch.tensor([0.05, 0.28, 0.23, 0.15, 0.11, 0.08, 0.06, 0.04])
@@ -27,6 +27,14 @@ def test_born_machine_samples_what_it_says():
     torch.testing.assert_close(machine(), expected)
     drawn = machine.sample(20000, torch.Generator().manual_seed(0))
     torch.testing.assert_close(histogram(drawn, 2), expected, atol=0.02, rtol=0)
+
+
+def test_born_machine_under_noise():
+    noise = NoiseModel().add("ry", channels.depolarizing(1.0, 1))
+    machine = BornMachine(Circuit(1).ry(Weight(0), 0), torch.zeros(1), noise=noise)
+    mixed = machine()
+    torch.testing.assert_close(mixed, probabilities(machine.circuit, machine.weights, noise=noise))
+    assert mixed[1] > 0.3
 
 
 def test_relative_entropy():
@@ -66,4 +74,4 @@ def test_data_that_are_no_distribution():
 
 def test_a_generator_with_inputs():
     with pytest.raises(UsageError, match="no inputs"):
-        QGAN(BornMachine(Circuit(1).ry(Input(0), 0)))
+        BornMachine(Circuit(1).ry(Input(0), 0))

@@ -14,8 +14,9 @@ from qsim import Circuit, PauliString, expval
 from qsim.errors import UsageError
 
 
-def circuit(num_qubits=4, gates=("ry",)):
-    return strongly_entangling(rotation_encoder(Circuit(num_qubits), gates=gates))
+def circuit(num_inputs=4):
+    gates = ("ry", "rz", "rx")
+    return strongly_entangling(rotation_encoder(Circuit(4), range(num_inputs), gates))
 
 
 @pytest.mark.parametrize(
@@ -23,10 +24,7 @@ def circuit(num_qubits=4, gates=("ry",)):
     [(1, 2, 2, 0), (1, 2, 1, 1), (2, 2, 2, 0), (1, 3, 2, 1)],
 )
 def test_patches_one_by_one(channels, size, stride, padding):
-    inputs = channels * size**2
-    run = circuit(inputs if inputs < 9 else 5, ("ry", "rz") if inputs == 9 else ("ry",))
-    if inputs == 9:
-        run = strongly_entangling(rotation_encoder(Circuit(5), range(9), ("ry", "rz")))
+    run = circuit(channels * size**2)
     module = Quanvolution(run, size, stride, padding)
     images = torch.rand(2, channels, 5, 7)
     padded = pad(images, [padding] * 4)

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from compile import Device, compile, noisy
 from qml.data.tasks import Split
 from qml.nas.estimators import (
+    ESTIMATORS,
     READING_ERROR,
     ExactNoise,
     Predictor,
@@ -19,11 +20,13 @@ from qml.nas.estimators import (
     SuccessProbability,
     SurvivingSignal,
     cost,
+    find_estimator,
     surviving_signals,
 )
 from qml.nas.evaluation import Evaluator, Inherited, Tuned
 from qml.nas.genes import Gene
 from qml.nas.objectives import Classification, Energy
+from qml.nas.search import placed_by_qiskit
 from qml.nas.spaces import U3CU3, DesignSpace, find_space
 from qml.nas.supercircuit import SubConfig, SuperCircuit
 from qml.nn.encoders import rotation_encoder
@@ -136,7 +139,9 @@ def test_signals_survive_the_gates_of_their_light_cone() -> None:
     )
 
 
-@pytest.mark.parametrize("estimator", [SuccessProbability(), SurvivingSignal()])
+@pytest.mark.parametrize(
+    "estimator", [SuccessProbability(), SurvivingSignal(), ESTIMATORS["quest"]]
+)
 def test_a_mapping_with_more_errors_scores_worse(estimator) -> None:
     score = evaluator(estimator)
     good, bad = score(SMALL), score(replace(SMALL, layout=BAD_LAYOUT))
@@ -163,6 +168,22 @@ def test_tuning_lowers_the_loss_and_does_not_depend_on_the_order() -> None:
     assert [back(gene) for gene in reversed(genes)] == found[::-1]
     for gene, evaluation in zip(genes, found, strict=True):
         assert evaluation.loss < evaluator(SurvivingSignal())(gene).loss
+
+
+def test_genes_placed_by_qiskit_keep_their_circuits() -> None:
+    score = evaluator(ExactNoise())
+    genes = [SMALL, Gene(None, SUPER.largest())]
+    placed = placed_by_qiskit(score, genes)
+    assert [gene.config for gene in placed] == [gene.config for gene in genes]
+    circuit, weights = INHERITED(SMALL.config)
+    compiled = compile(circuit.bind(weights=weights), QUITO, seed=5)
+    assert placed[0].layout == compiled.initial_layout
+
+
+def test_estimators_by_name() -> None:
+    assert find_estimator("noise") == ExactNoise()
+    with pytest.raises(UsageError, match="no estimator 'nois'; did you mean noise"):
+        find_estimator("nois")
 
 
 def test_evaluations_tell_what_they_depend_on() -> None:

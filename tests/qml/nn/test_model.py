@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from qml.algorithms.qgan import BornMachine
 from qml.nn.ansatz import real_amplitudes
 from qml.nn.encoders import rotation_encoder
 from qml.nn.model import Classifier, QuantumLayer
@@ -244,10 +243,12 @@ def test_an_executor_for_amplitudes():
         QuantumLayer(Circuit(2), amplitudes=True).on(Doubled(Circuit(2)))
 
 
-def test_an_executor_for_probabilities():
-    machine = BornMachine(Circuit(1).ry(Weight(0), 0))
-    with pytest.raises(UsageError, match="takes probabilities, which executors do not give"):
-        machine.on(Doubled(machine.circuit))()
+def test_a_circuit_that_is_replaced_loses_its_executor():
+    model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
+    other = model.on(Doubled(model.circuit)).replaced(rotations(3), torch.ones(3))
+    expected = model.readout(expval(rotations(3), None, torch.ones(3), x))
+    torch.testing.assert_close(other(x), expected)
+    assert other.readout.weight is not model.readout.weight
 
 
 def test_a_readout_of_its_own():

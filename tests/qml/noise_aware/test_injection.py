@@ -83,6 +83,12 @@ def test_training_with_it_is_repeatable(classifier, quito):
     assert not torch.equal(weights[0], first)
 
 
+def test_the_factor_scales_the_errors():
+    channel = channels.depolarizing(0.1, 2)
+    scaled = pauli_noise(NoiseModel().add("cx", channel), 0.3).gates[0].channel
+    np.testing.assert_allclose(1 - np.diag(scaled.ptm()), 0.3 * (1 - np.diag(channel.ptm())))
+
+
 def test_readout_errors_alone_or_left_out():
     noise = NoiseModel().add("cx", channels.depolarizing(0.1, 2)).add_readout(0, 0.1, 0.2)
     alone = pauli_noise(noise, 0.0)

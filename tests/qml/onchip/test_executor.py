@@ -39,11 +39,11 @@ def test_values_and_gradients_are_those_of_the_device(classifier, quito):
     assert (slope - expected_slope).abs().max() < 0.1 * expected_slope.abs().max()
 
 
-def test_spsa_points_the_same_way(classifier, quito):
+def test_spsa_estimates_the_gradient(classifier, quito):
     chip = OnChip(classifier.circuit, quito, shots=2000, gradient=Spsa(0.3, directions=60))
     _, slope = gradient(classifier.on(chip, generator=torch.Generator().manual_seed(0)))
     _, expected = exact(classifier, chip)
-    assert torch.cosine_similarity(slope, expected, dim=0) > 0.9
+    assert (slope - expected).norm() < 0.35 * expected.norm()
     assert chip.circuits == len(X) * (1 + 2 * 60)
 
 

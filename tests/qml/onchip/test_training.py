@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from qml.data.tasks import Split
+from qml.nn.model import Classifier
 from qml.onchip.cost import JOB_SECONDS, circuit_seconds, estimate_cost
 from qml.onchip.executor import OnChip
 from qml.onchip.pruning import GradientPruning
@@ -54,8 +55,12 @@ def test_sizes_are_those_of_the_accumulation_window(classifier, split, quito):
     states = []
     trained(classifier, split, quito, callbacks=[states.append])
     sizes = [state.tensors["sizes"] for state in states]
-    assert all(torch.equal(sizes[0], other) for other in sizes[1:3])
-    assert not torch.equal(sizes[0], sizes[3])
+    means = [state.tensors["adam/weights/exp_avg"] for state in states]
+    assert torch.equal(sizes[0], sizes[1])
+    assert torch.equal(sizes[0], sizes[2])
+    # Adam's mean takes in a tenth of the gradient, so it tells what that was.
+    for size, gradient in ((sizes[0], means[0]), (sizes[3], means[3] - 0.9 * means[2])):
+        torch.testing.assert_close(size, gradient.abs() / 0.1, atol=1e-4, rtol=0)
     assert (sizes[0] > 0).any()
 
 
@@ -95,7 +100,7 @@ def small_training(path):
     model = Classifier(circuit, 2, weights=torch.tensor([0.1, 0.2]))
     split = Split(torch.linspace(0, 3, 12)[:, None], torch.arange(12) // 6)
     chip = OnChip(circuit, Device.from_name("quito"), shots=20)
-    config = OnChipConfig(steps=25, batch_size=4)
+    config = OnChipConfig(steps=12, batch_size=4)
     state = train_on_chip(model, chip, split, config, seed=0, checkpoint=path)
     return state, chip
 
@@ -144,6 +149,9 @@ def test_a_checkpoint_of_other_settings(classifier, split, quito, tmp_path):
     trained(classifier, split, quito, checkpoint=path)
     with pytest.raises(UsageError, match=r"training with lr 0\.1, not 0\.2"):
         trained(classifier, split, quito, OnChipConfig(6, 4, 0.2), checkpoint=path)
+    wider = Classifier(classifier.circuit, 2, readout=nn.Linear(2, 2))
+    with pytest.raises(UsageError, match=r"the model has readout.* the saved state nothing"):
+        trained(wider, split, quito, checkpoint=path)
     path.write_bytes(b"nonsense")
     with pytest.raises(UsageError, match="damaged"):
         trained(classifier, split, quito, checkpoint=path)

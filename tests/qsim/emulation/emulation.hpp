@@ -1,12 +1,13 @@
 // A machine for device code in ordinary C++: blocks of one thread, warps of one lane.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
 #define __global__
 #define __grid_constant__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 struct Coordinates {
     unsigned x = 0, y = 0, z = 0;
@@ -14,6 +15,8 @@ struct Coordinates {
 inline thread_local Coordinates threadIdx, blockIdx, blockDim{1, 1, 1}, gridDim;
 
 inline void __syncthreads() {}
+
+using std::min;
 
 inline void sincospif(float turns, float* sine, float* cosine) {
     const double angle = 3.14159265358979323846 * turns;

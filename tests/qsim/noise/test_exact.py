@@ -29,10 +29,11 @@ from qsim import (
 )
 from qsim.instructions import Instruction
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
 
-ENGINES = ("cpu", "reference")
-BOTH = pytest.mark.parametrize("engine", ENGINES)
+ON_GPU = pytest.param("cuda-on-gpu", marks=pytest.mark.gpu)
+FAST = pytest.mark.parametrize("engine", ["cpu", "cuda-emulated", ON_GPU])
+EVERY = pytest.mark.parametrize("engine", ["cpu", "reference", "cuda-emulated", ON_GPU])
 BATCHES = (None, 1, 2, 3, 5, 8, 17, 33)
 PRECISIONS = [(torch.complex64, 2e-6), (torch.complex128, 1e-12)]
 
@@ -80,20 +81,24 @@ def angles(batch: int | None, seed: int = 0) -> tuple[Tensor, Tensor]:
 # --- Against Qiskit -------------------------------------------------------------------------------
 
 
+@EVERY
 @settings(max_examples=60)
 @given(data=st.data())
 def test_density_matrices_are_qiskits(
-    data: st.DataObject, circuits: Strategies, noisy_circuits: Strategies, tensors: Strategies
+    engine: str,
+    data: st.DataObject,
+    circuits: Strategies,
+    noisy_circuits: Strategies,
+    tensors: Strategies,
 ) -> None:
     circuit = data.draw(noisy_circuits(circuits(max_qubits=4, max_steps=8, any_size=True)))
     weights, inputs = data.draw(tensors(torch.float64, None))
     expected = qiskits(circuit, weights, inputs).data
-    for engine in ENGINES:
-        found = density_matrix(circuit, weights, inputs, engine=engine)
-        np.testing.assert_allclose(found.numpy(), expected, atol=1e-10)
+    found = density_matrix(circuit, weights, inputs, engine=engine)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-10)
 
 
-@BOTH
+@EVERY
 def test_expectation_values_are_qiskits(engine: str) -> None:
     circuit, labels = layered(), ["ZIII", "XYZI", "IIYY", "ZZZZ", "IIII"]
     weights, inputs = angles(3)
@@ -121,10 +126,12 @@ def results(run: Callable[..., Tensor], weights: Tensor, inputs: Tensor) -> tupl
     return (result.detach(), *found)
 
 
+@FAST
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @settings(max_examples=60)
 @given(data=st.data())
 def test_engines_agree_in_values_and_gradients(
+    engine: str,
     dtype: torch.dtype,
     tolerance: float,
     data: st.DataObject,
@@ -146,7 +153,7 @@ def test_engines_agree_in_values_and_gradients(
             inputs,
         )
 
-    for ours, theirs in zip(run("cpu"), run("reference"), strict=True):
+    for ours, theirs in zip(run(engine), run("reference"), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance * 100)
 
 
@@ -168,12 +175,13 @@ def test_every_instruction_set_agrees(instruction_set: str, batch: int | None) -
             torch.testing.assert_close(ours, theirs, rtol=0, atol=50 * tolerance)
 
 
-def test_batched_weights_and_shared_inputs_agree() -> None:
+@FAST
+def test_batched_weights_and_shared_inputs_agree(engine: str) -> None:
     weights, inputs = angles(None)
     many = weights + torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
     runs = [
-        results(lambda w, x: expval(layered(), None, w, x, engine=engine), many, inputs)  # noqa: B023
-        for engine in ENGINES
+        results(lambda w, x: expval(layered(), None, w, x, engine=name), many, inputs)  # noqa: B023
+        for name in (engine, "reference")
     ]
     for ours, theirs in zip(*runs, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
@@ -205,12 +213,16 @@ def test_long_ways_back_and_several_threads_give_the_same() -> None:
 # --- Derivatives ----------------------------------------------------------------------------------
 
 
-def test_gradients_are_finite_differences() -> None:
+@FAST
+def test_gradients_are_finite_differences(engine: str) -> None:
     weights, inputs = angles(3)
     leaves = (weights.requires_grad_(), inputs.requires_grad_())
     noise = NoiseModel().add("cx", channels.bit_flip(0.1)).add_readout(3, 0.1, 0.02)
-    assert torch.autograd.gradcheck(lambda w, x: expval(layered(), None, w, x, noise=noise), leaves)
-    assert torch.autograd.gradcheck(lambda w, x: probabilities(layered(), w, x), leaves)
+    given: dict[str, Any] = {"engine": engine}
+    assert torch.autograd.gradcheck(
+        lambda w, x: expval(layered(), None, w, x, noise=noise, **given), leaves
+    )
+    assert torch.autograd.gradcheck(lambda w, x: probabilities(layered(), w, x, **given), leaves)
 
 
 def test_parameter_shift_and_second_derivatives_agree_with_the_adjoint() -> None:
@@ -247,7 +259,7 @@ def test_torch_func_maps_over_noisy_circuits() -> None:
     torch.testing.assert_close(mapped.sum(0), leaf.grad)
 
 
-@BOTH
+@EVERY
 def test_initial_states_are_differentiable(engine: str) -> None:
     weights, inputs = angles(None)
     generator = torch.Generator().manual_seed(2)
@@ -278,7 +290,7 @@ def test_initial_states_are_differentiable(engine: str) -> None:
 # --- What is read ---------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 def test_readings_are_those_of_a_device(engine: str) -> None:
     """From probabilities, turned to the basis and mixed by hand."""
     circuit = Circuit(2).ry(0.7, 0).cx(0, 1).rx(0.4, 1).append(channels.phase_damping(0.2), 1)
@@ -294,7 +306,7 @@ def test_readings_are_those_of_a_device(engine: str) -> None:
     np.testing.assert_allclose(found, signs @ mixing @ clean, atol=1e-12)
 
 
-@BOTH
+@EVERY
 def test_qubits_that_nothing_acts_on_are_read_too(engine: str) -> None:
     noise = NoiseModel().add_readout([0, 1, 2], 0.1, 0.3)
     circuit = Circuit(3).h(1)
@@ -351,7 +363,7 @@ def test_noise_commutes_with_expressions_and_sums() -> None:
     torch.testing.assert_close(weights.grad[0], slope)
 
 
-@BOTH
+@EVERY
 def test_circuits_where_nothing_happens(engine: str) -> None:
     weights = torch.ones(2, requires_grad=True)
     idle = Circuit(2, num_weights=2).append(channels.bit_flip(0.25), 1)
@@ -388,7 +400,7 @@ def test_what_cannot_be_had_gets_a_sentence(call: Any, words: str) -> None:
 
 def test_memory_is_checked_first() -> None:
     circuit = Circuit(20).h(range(20)).append(channels.bit_flip(0.1), 0)
-    for engine in ENGINES:
+    for engine in ("cpu", "reference", "cuda-emulated"):
         with pytest.raises(UsageError, match=r"bytes, but this machine has"):
             expval(circuit, engine=engine)
     with pytest.raises(UsageError, match=r"bytes, but this machine has"):

@@ -34,6 +34,7 @@ from qsim import (
     probabilities,
     samples,
 )
+from qsim.engines import Engine, select_engine
 from qsim.engines import trajectories as plain
 from qsim.noise import blocks
 from qsim.noise.trajectories import Rows
@@ -41,7 +42,7 @@ from qsim.noise.unravelling import numbers, seeds_of, unravelled
 from qsim.paulis import expectations
 from qsim.strings import Strings
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
 
 PRECISIONS = [(torch.float32, 2e-4), (torch.float64, 1e-10)]
 SHOTS = 20000
@@ -54,6 +55,14 @@ def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
     _native.use_instruction_set(request.param)
     yield request.param
     _native.use_instruction_set(_native.instruction_sets()[0])
+
+
+ON_GPU = pytest.param("cuda-on-gpu", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(scope="module", params=["cpu", "cuda-emulated", ON_GPU])
+def kernels(request: pytest.FixtureRequest, cuda_engines: dict[str, Engine]) -> Engine:
+    return cuda_engines.get(request.param) or select_engine("cpu", "cpu")
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -141,12 +150,17 @@ def by_torch(rows: Rows, strings: Strings) -> Tensor:
 
 
 def both(
-    circuit: Circuit, strings: Strings, weights: Tensor, inputs: Tensor, initial: Any = None
+    kernels: Any,
+    circuit: Circuit,
+    strings: Strings,
+    weights: Tensor,
+    inputs: Tensor,
+    initial: Any = None,
 ) -> list[tuple[Tensor, ...]]:
     """Values and gradients of one trajectory a row, or of 37 of one sample, by both engines."""
     count, each = (len(inputs), 1) if inputs.dim() == 2 else (37, 37)
     results = []
-    for run in (blocks.expval, by_torch):
+    for run in (partial(blocks.expval, kernels), by_torch):
         leaves = [t.detach().clone().requires_grad_() for t in (weights, inputs)]
         rows = Rows(circuit, leaves[0], leaves[1], initial, count, each, seeds_of(seeded(), 3))
         found = run(rows, strings)
@@ -164,6 +178,7 @@ def both(
 @settings(max_examples=50)
 @given(data=st.data())
 def test_engines_agree_in_every_trajectory(
+    kernels: Any,
     real: torch.dtype,
     tolerance: float,
     data: st.DataObject,
@@ -177,7 +192,7 @@ def test_engines_agree_in_every_trajectory(
     strings = Strings(PauliString(letter * n) for letter in "XYZ")
     if inputs.dim() == 1 and weights.dim() == 2:
         inputs = inputs.expand(len(weights), -1)
-    for ours, theirs in zip(*both(circuit, strings, weights, inputs), strict=True):
+    for ours, theirs in zip(*both(kernels, circuit, strings, weights, inputs), strict=True):
         if real == torch.float64:
             torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
         else:  # rounding may turn a choice
@@ -187,22 +202,23 @@ def test_engines_agree_in_every_trajectory(
 
 @pytest.mark.parametrize("batch", [None, 3, 50])
 def test_every_instruction_set_agrees(instruction_set: str, batch: int | None) -> None:
+    kernels = select_engine("cpu", "cpu")
     weights, inputs = angles(batch)
     strings = Strings(PauliString(s) for s in ("ZIXI", "IYZZ", "XXXX"))
-    for ours, theirs in zip(*both(layered(), strings, weights, inputs), strict=True):
+    for ours, theirs in zip(*both(kernels, layered(), strings, weights, inputs), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
-def test_initial_states_are_taken() -> None:
+def test_initial_states_are_taken(kernels: Any) -> None:
     weights, inputs = angles(None)
     psi = torch.randn(1, 16, dtype=torch.complex128, generator=seeded(5))
     strings = Strings([PauliString("ZZXY")])
-    found = both(layered(), strings, weights, inputs, psi / psi.norm())
+    found = both(kernels, layered(), strings, weights, inputs, psi / psi.norm())
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
-def test_long_ways_back_agree() -> None:
+def test_long_ways_back_agree(kernels: Any) -> None:
     """More angles than states are kept at once, and jumps that nothing undoes."""
     circuit = Circuit(8)
     for k in range(120):
@@ -210,12 +226,13 @@ def test_long_ways_back_agree() -> None:
         circuit.append(channels.amplitude_damping(0.05), k % 8)
     weights = torch.linspace(-2, 2, 120, dtype=torch.float64)
     strings = Strings([PauliString.z(q, 8) for q in range(8)])
-    for ours, theirs in zip(*both(circuit, strings, weights, weights[:0]), strict=True):
+    for ours, theirs in zip(*both(kernels, circuit, strings, weights, weights[:0]), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("engine", ["cpu", "cuda-emulated", ON_GPU])
 @pytest.mark.parametrize("options", [{}, {"noise": NoiseModel().add_readout([0, 1], 0.02, 0.2)}])
-def test_plain_torch_gives_the_same(options: dict[str, Any]) -> None:
+def test_plain_torch_gives_the_same(options: dict[str, Any], engine: str) -> None:
     weights, inputs = angles(3, 3)
 
     def run(engine: str) -> Tensor:
@@ -232,7 +249,7 @@ def test_plain_torch_gives_the_same(options: dict[str, Any]) -> None:
         )
         return found
 
-    torch.testing.assert_close(run("cpu"), run("reference"), rtol=0, atol=1e-12)
+    torch.testing.assert_close(run(engine), run("reference"), rtol=0, atol=1e-12)
 
 
 # --- With exact noise -----------------------------------------------------------------------------
@@ -305,10 +322,10 @@ def test_jacobians_and_shifts_have_the_same_draws() -> None:
 READ = NoiseModel().add_readout(0, 0.02, 0.1).add_readout(2, 0.2, 0.05)
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize("engine", ["cpu", "reference", "cuda-emulated", ON_GPU])
 @pytest.mark.parametrize("qubits", [None, [3, 0]])
 def test_samples_have_the_exact_distribution(engine: str, qubits: list[int] | None) -> None:
-    given, shots = angles(2), SHOTS if engine == "cpu" else SHOTS // 10
+    given, shots = angles(2), SHOTS // 10 if engine == "reference" else SHOTS
     exact = probabilities(layered(), *given, qubits=qubits, noise=READ)
     options: dict[str, Any] = {"noise": READ, "method": "trajectories", "engine": engine}
     drawn = samples(layered(), shots, *given, qubits=qubits, generator=seeded(), **options)
@@ -431,7 +448,7 @@ def test_auto_is_exact_where_that_is_cheaper(monkeypatch: pytest.MonkeyPatch) ->
     exact = expval(circuit, strings)
     assert torch.equal(expval(circuit, strings, trajectories=8), exact)
     assert not torch.equal(expval(circuit, strings, trajectories=7, generator=seeded()), exact)
-    monkeypatch.setattr("qsim.noise.methods.machine_bytes", lambda: 100)
+    monkeypatch.setattr("qsim.memory.machine_bytes", lambda: 100)
     assert not torch.equal(expval(circuit, strings, trajectories=8, generator=seeded()), exact)
     with pytest.raises(UsageError, match="density matrix of 3 qubits takes 256 bytes"):
         expval(circuit, strings)

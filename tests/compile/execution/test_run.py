@@ -10,7 +10,6 @@ from qiskit.quantum_info import DensityMatrix, Pauli
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-import compile.execution as execution
 import compile.simulation as simulation
 from compile import Compiled, Device, compile, run
 from qsim import Circuit, Input, UsageError, expval
@@ -160,23 +159,6 @@ def test_more_bits_than_a_byte() -> None:
     assert run(compile(circuit, device), device, shots=20).tolist() == [
         -1.0 if q in (0, 8, 10) else 1.0 for q in range(11)
     ]
-
-
-def test_real_device_gets_one_job(quito: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Device, "is_simulated", False)
-    jobs = []
-    sample = execution._sample
-
-    def spy(circuit: object, values: np.ndarray, backend: object, *rest: object) -> object:
-        jobs.append((values.shape, backend))
-        return sample(circuit, values, backend, *rest)
-
-    monkeypatch.setattr(execution, "_sample", spy)
-    compiled = compile(Circuit(2).rx(Input(0), 0), quito, layout=(3, 4))
-    inputs = torch.tensor([[0.0], [torch.pi]]).repeat(20, 1)
-    measured = run(compiled, quito, inputs, shots=200)
-    assert jobs == [((40, 1), quito.backend)]
-    assert (measured[:, 0].sign() == torch.tensor([1, -1]).repeat(20)).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""The command that trains the predictor anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from qml.progress import ConsoleReporter
+
+app = typer.Typer(
+    help="The learned predictor of a circuit's success (QuEst).", add_completion=False
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `train` a command by name, though it is the only one."""
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="Gets everything; training goes on in it.")],
+    circuits: Annotated[int, typer.Option(help="Random circuits to simulate.")] = 4000,
+    epochs: Annotated[int, typer.Option(help="Passes over them.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of circuits and training.")] = 0,
+) -> None:
+    """Simulate random circuits on many devices, train the predictor on them and test it."""
+    from qml.predictor import training
+
+    console = Console()
+    with ConsoleReporter(console) as reporter:
+        quality = training.train(folder, reporter, circuits=circuits, epochs=epochs, seed=seed)
+    table = Table("Circuits", "R2", "RMSE")
+    for name, (r2, rmse) in quality.items():
+        table.add_row(name, f"{r2:.3f}", f"{rmse:.3f}")
+    console.print(table)
