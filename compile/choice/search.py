@@ -144,9 +144,11 @@ class Search:
         if places:
             yield (replace(place, variant=name) for place in places for name in names)
             yield self._tuned(effort.tuned)
-        else:
-            yield self._seeds(names, effort.seeds)
-        if self.layout is None and self.device.num_qubits > SMALL_DEVICE:
+            yield self._moved(effort.moved, effort.places)
+            return
+        # Some of the seeds are moved first, in case the budget does not last for all.
+        for seeds in (effort.seeds // 4, effort.seeds):
+            yield self._seeds(names, seeds)
             yield self._moved(effort.moved, effort.places)
 
     def _probes(self, places: list[Recipe]) -> Iterator[Recipe]:
@@ -194,7 +196,9 @@ class Search:
                 yield replace(candidate.recipe, seed=self.seed + k)
 
     def _moved(self, count: int, places: int) -> Iterator[Recipe]:
-        """Other places for the best of all."""
+        """Other places for the best of all, if the device has places that were not tried."""
+        if self.layout is not None or self.device.num_qubits <= SMALL_DEVICE:
+            return
         for candidate in self._best(count, lambda r: True):
             made = self.builder.routed(candidate.recipe)
             for placement in placements(made, self.device, places):
