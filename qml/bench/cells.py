@@ -57,12 +57,14 @@ class Sizes:
         shots: for each test sample.
         test_samples: at most so many, where noise is exact and where every shot is a trajectory.
         trajectories: for each sample in training, where noise is not exact.
+        exact_blocks: plain circuits of so many blocks compete with the searched one for the
+            training through exact noise, which finds its way through more gates than the search.
     """
 
     space: str = "u3cu3"
     blocks: tuple[int, int] = (8, 4)
     super_epochs: int = 100
-    epochs: int = 60
+    epochs: int = 50
     tuning_epochs: int = 30
     lr: float = 0.05
     batch_size: int = 32
@@ -71,11 +73,12 @@ class Sizes:
     finalists: int = 10
     prune_target: float = 0.3
     quantize_target: float = 0.5
-    injection: float = 0.1
-    levels: int = 5
+    injection: float = 0.05
+    levels: int = 6
     shots: int = 8192
     test_samples: tuple[int, int] = (1000, 200)
     trajectories: int = 2
+    exact_blocks: tuple[int, ...] = (2, 4)
 
 
 @dataclass(frozen=True)
@@ -188,8 +191,10 @@ class Cell:
         """Settings of training for so many epochs."""
         return TrainConfig(epochs, self.sizes.lr, self.sizes.batch_size)
 
-    def under_noise(self, model: Classifier, **options: Any) -> nn.Module:
-        """The model on the searched qubits of the device, sharing its parameters, for training."""
+    def under_noise(
+        self, model: Classifier, layout: tuple[int, ...] | None, **options: Any
+    ) -> nn.Module:
+        """The model on these qubits of the device, sharing its parameters, for training."""
         if not self.exact:
             options |= {"method": "trajectories", "trajectories": self.sizes.trajectories}
-        return on_device(model, self.device, layout=self.gene.layout, seed=self.seed, **options)
+        return on_device(model, self.device, layout=layout, seed=self.seed, **options)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from compile import Compiled, Device, NoisyCircuit, noisy, run
+from compile.execution.usage import REP_DELAY
 from qml.nas.objectives import Objective
 from qml.nn.layers import named
-from qml.onchip.cost import RESET_SECONDS
 from qml.predictor import estimator as quest
 from qsim.errors import UsageError
 
@@ -228,7 +228,7 @@ def cost(device: Device, executions: int) -> str:
         return f"the {executions:,} executions on {device.name} are simulated on this computer"
     return (
         f"the {executions:,} executions on {device.name} will take about "
-        f"{RESET_SECONDS * executions / 60:.0f} minutes of quantum time"
+        f"{REP_DELAY * executions / 60:.0f} minutes of quantum time"
     )
 
 
