@@ -18,6 +18,7 @@ import numpy as np
 
 from compile.choice.candidates import Builder, Candidate, Recipe
 from compile.choice.placements import layouts, orders, placements, shapes
+from compile.choice.variants import pytket_installed
 from compile.choice.workers import Workers, available_workers
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ class Search:
                 f"circuit has an estimated success of {esp:.4f} instead of {chosen.esp:.4f}: bind "
                 "and compile again for a last run"
             )
-        elif "peephole" not in self.builder.variants:
+        elif not pytket_installed():
             yield "pytket's optimizations were left out: pip install 'efficient-qml[tket]'"
+        elif "peephole" not in self.builder.variants:
+            yield "pytket's optimizations were left out, as they take too long on so many gates"
 
     # --- Stages -----------------------------------------------------------------------------------
 
@@ -146,10 +149,10 @@ class Search:
             yield self._tuned(effort.tuned)
             yield self._moved(effort.moved, effort.places)
             return
-        # Some of the seeds are moved first, in case the budget does not last for all.
-        for seeds in (effort.seeds // 4, effort.seeds):
-            yield self._seeds(names, seeds)
-            yield self._moved(effort.moved, effort.places)
+        # Some are moved after a part of the seeds, in case the budget does not last for all.
+        for part in (4, 1):
+            yield self._seeds(names, effort.seeds // part)
+            yield self._moved(effort.moved // part, effort.places)
 
     def _probes(self, places: list[Recipe]) -> Iterator[Recipe]:
         """Some runs of every kind, by which variants are judged."""

@@ -21,6 +21,7 @@ _BASIS = ("u", "cx")
 _DIAGONAL = frozenset(
     {"rz", "p", "z", "s", "sdg", "t", "tdg", "u1", "rzz", "cz", "cp", "crz", "cs", "csdg", "ccz"}
 )
+_MOST_GATES = 120  # CX for pytket: 0.6 s for 84 of them, 4 s for 200
 _FEW = 3  # gates of two qubits in a row from which on their order matters
 
 
@@ -97,7 +98,10 @@ def pauli_simplified(source: QuantumCircuit, _: int = 0) -> Variant:
 
 
 def variants(source: QuantumCircuit) -> dict[str, Callable[[QuantumCircuit, int], Variant]]:
-    """The ways that there are for a circuit, by name. pytket's take numbers, not parameters."""
+    """The ways that there are for a circuit, by name.
+
+    pytket's take numbers, not parameters, and circuits on which they do not take many seconds.
+    """
     found: dict[str, Callable[[QuantumCircuit, int], Variant]] = {
         "plain": plain,
         "resynthesized": resynthesized,
@@ -107,9 +111,18 @@ def variants(source: QuantumCircuit) -> dict[str, Callable[[QuantumCircuit, int]
     )
     if max(wide, default=0) >= _FEW:
         found["reordered"] = reordered
-    if not source.parameters and find_spec("pytket") is not None:
+    if not source.parameters and pytket_installed() and _cx_count(source) <= _MOST_GATES:
         found |= {"peephole": peephole, "pauli": pauli_simplified}
     return found
+
+
+def pytket_installed() -> bool:
+    """Whether circuits can be optimized by pytket."""
+    return find_spec("pytket") is not None
+
+
+def _cx_count(source: QuantumCircuit) -> int:
+    return int(_in_basis(source).num_nonlocal_gates())
 
 
 def _by_pytket(source: QuantumCircuit, *names: str) -> Variant:

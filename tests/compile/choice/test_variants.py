@@ -100,3 +100,13 @@ def test_gates_that_commute_are_reordered() -> None:
     chain.rx(0.2, 0)
     chain.rzz(0.1, 0, 1)
     assert "reordered" not in variants(chain)
+
+
+@needs_pytket
+def test_pytket_is_spared_large_circuits() -> None:
+    source = QuantumCircuit(2)
+    for k in range(121):
+        source.cx(k % 2, 1 - k % 2)
+    assert "pauli" not in variants(source)
+    del source.data[0]
+    assert "pauli" in variants(source)
