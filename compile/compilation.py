@@ -39,6 +39,7 @@ def compile(
 
     Effort "fast" is one run of Qiskit, of milliseconds. "balanced" and "best" weigh candidates:
     Qiskit's levels over seeds, the circuit resynthesized by Qiskit and (if it is installed) pytket,
+    gates that commute in other orders,
     all initial layouts on up to 7 physical qubits, all orders on connected shapes of larger
     devices, and other places for the best of them; with and without gates of any angle, where the
     device has them. The best by the objective is taken; among those within 5% of it that are no
