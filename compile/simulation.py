@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from compile.calibration.targets import cut
 from compile.device import Device
 from qsim.errors import need
 
@@ -57,6 +58,7 @@ def noisy_simulator(
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
     gates = None if every_gate else set(circuit.count_ops())
+    target = cut(device.backend.target, active, lambda name, _: gates is None or name in gates)
     model = device.aer_noise_model(active, gates)
     return aer.AerSimulator(
         target=target,

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 import torch
@@ -120,9 +120,9 @@ class CellWork:
             cell = make(*name, self.sizes)
             self._prepare(folder, name, cell)
             for row in missing:
-                start = perf_counter()
+                start = process_time()
                 found = rows[row](cell)
-                known[row] = {**facts(cell, found), "seconds": perf_counter() - start}
+                known[row] = {**facts(cell, found), "seconds": process_time() - start}
                 folder.write_json(name.file, known)
         return len(known)
 

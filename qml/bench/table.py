@@ -12,7 +12,7 @@ from qml.runs import RunFolder
 
 HEAD = (
     *("task", "device", "row", "noise-free", "noisy"),
-    *("1q pulses", "2q gates", "success", "seconds", "seeds"),
+    *("1q pulses", "2q gates", "success", "CPU seconds", "seeds"),
 )
 
 
@@ -21,8 +21,8 @@ def summary(folder: RunFolder, names: Sequence[CellName]) -> list[dict[str, Any]
 
     Returns:
         "task", "device", "row", "seeds" (their number), and [mean, spread] over seeds of each fact
-        of `qml.bench.measure.measure` and of "seconds"; the spread is the standard deviation, 0 for
-        a single seed.
+        of `qml.bench.measure.measure` and of "seconds", which a processor worked; the spread is the
+        standard deviation, 0 for a single seed.
     """
     grouped: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for name in names:
