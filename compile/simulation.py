@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from compile.calibration.targets import cut
 from compile.device import Device
 from qsim.errors import need
 
@@ -56,7 +57,8 @@ def noisy_simulator(
         every_gate: whether to have the errors of gates that the circuit is without, too.
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
-    gates = None if every_gate else set(circuit.count_ops())
+    gates = set(device.backend.target.operation_names if every_gate else circuit.count_ops())
+    target = cut(device.backend.target, active, lambda name, _: name in gates)
     model = device.aer_noise_model(active, gates)
     return aer.AerSimulator(
         target=target,
