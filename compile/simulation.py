@@ -57,8 +57,8 @@ def noisy_simulator(
         every_gate: whether to have the errors of gates that the circuit is without, too.
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
-    gates = None if every_gate else set(circuit.count_ops())
-    target = cut(device.backend.target, active, lambda name, _: gates is None or name in gates)
+    gates = set(device.backend.target.operation_names if every_gate else circuit.count_ops())
+    target = cut(device.backend.target, active, lambda name, _: name in gates)
     model = device.aer_noise_model(active, gates)
     return aer.AerSimulator(
         target=target,
