@@ -52,7 +52,7 @@ class Sizes:
         search_samples: validation samples that score a sub-circuit.
         finalists, energy_finalists: circuits of a search that are trained further before the best
             is taken; those of a molecule are trained in hundredths of a second.
-        prune_target: fraction of the gates that pruning takes.
+        prune_target: fraction of the gates, or of the angles, that pruning takes.
         quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
         injection: factor of QuantumNAT's injected errors.
         levels: of QuantumNAT's quantization.

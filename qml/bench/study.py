@@ -5,7 +5,7 @@ Layout of the folder, whose files are written in one step::
     run.json   as in every run folder (`qml.runs`); the config has the sizes
     supercircuits/<task>-<seed>.safetensors   tensor "weights"
     cells/<task>-<device>-<seed>.json   facts of the rows that have finished, by their names
-    table.md, table.json                the table
+    table.md, table.json, <task>.svg    the table, and a picture of every task of classification
 
 A kill loses the rows under way, at most.
 """
@@ -16,12 +16,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import Any, NamedTuple
+from time import process_time
+from typing import Any
 
 import torch
 
 from compile import Device
+from qml.bench import table
 from qml.bench.cells import Cell, Sizes
 from qml.bench.energies import (
     ENERGY_ROWS,
@@ -32,8 +33,10 @@ from qml.bench.energies import (
 )
 from qml.bench.measure import measure
 from qml.bench.rows import ABLATIONS, ROWS
+from qml.bench.table import CellName
 from qml.chemistry.molecules import load_molecule
 from qml.data.tasks import load_task
+from qml.plots import plot_study
 from qml.pools import LocalPool, OneProcess
 from qml.progress import Reporter
 from qml.runs import RunFolder
@@ -48,19 +51,6 @@ DEVICES = (
     *("FakeJakartaV2", "FakeGuadalupeV2", "FakeKolkataV2", "FakeTorino"),
 )
 SEEDS = (0, 1, 2)
-
-
-class CellName(NamedTuple):
-    """A task on a device, with one seed."""
-
-    task: str
-    device: str
-    seed: int
-
-    @property
-    def file(self) -> str:
-        """Where its rows are kept in the folder."""
-        return f"cells/{self.task}-{self.device}-{self.seed}.json"
 
 
 def cells(
@@ -120,9 +110,9 @@ class CellWork:
             cell = make(*name, self.sizes)
             self._prepare(folder, name, cell)
             for row in missing:
-                start = perf_counter()
+                start = process_time()
                 found = rows[row](cell)
-                known[row] = {**facts(cell, found), "seconds": perf_counter() - start}
+                known[row] = {**facts(cell, found), "seconds": process_time() - start}
                 folder.write_json(name.file, known)
         return len(known)
 
@@ -182,3 +172,15 @@ def run_study(
 def _report(done: Iterator[tuple[CellName, int]], reporter: Reporter) -> None:
     for number, (name, _) in enumerate(done, 1):
         reporter.update(number, f"{name.task} on {name.device}, seed {name.seed}")
+
+
+def write_tables(folder: RunFolder, names: Sequence[CellName]) -> Path:
+    """Write what has finished of these cells as tables and pictures -> path of table.md."""
+    records = table.summary(
+        {name: folder.read_json(name.file) for name in names if folder.has(name.file)}
+    )
+    folder.write_json("table.json", records)
+    for task in sorted({record["task"] for record in records} - set(MOLECULE_TASKS)):
+        figure = plot_study([record for record in records if record["task"] == task], task)
+        figure.savefig(folder.path / f"{task}.svg")
+    return folder.write_text("table.md", table.markdown(records))
