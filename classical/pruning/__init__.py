@@ -1,0 +1,35 @@
+"""Pruning: making networks smaller by what they can do without (lectures 3 and 4, lab 1).
+
+Masks (`make_masks`, `nm_masks`) set weights to zero, which saves memory in a sparse format and time
+on special hardware only; `ChannelPruner` makes the tensors themselves smaller. How much to prune
+where is chosen by hand, after a `sensitivity_scan`, or by `uniform`, `netadapt` and `amc`.
+`pruning_report` says what became smaller and faster, and what did not.
+"""
+
+from classical.pruning.criteria import Criterion, Fisher, l1, l2
+from classical.pruning.granularity import Granularity
+from classical.pruning.masks import Masks, WeightPruner, make_masks, prunable
+from classical.pruning.pruner import Cost, Evaluate, Pruner
+from classical.pruning.report import Costs, PruningReport, pruning_report
+from classical.pruning.schedule import GradualPruner, ladder, prune_iteratively
+
+__all__ = [
+    "Cost",
+    "Costs",
+    "Criterion",
+    "Evaluate",
+    "Fisher",
+    "GradualPruner",
+    "Granularity",
+    "Masks",
+    "Pruner",
+    "PruningReport",
+    "WeightPruner",
+    "l1",
+    "l2",
+    "ladder",
+    "make_masks",
+    "prunable",
+    "prune_iteratively",
+    "pruning_report",
+]
