@@ -6,6 +6,22 @@ where is chosen by hand, after a `sensitivity_scan`, or by `uniform`, `netadapt`
 `pruning_report` says what became smaller and faster, and what did not.
 """
 
+from classical.pruning.channel_criteria import (
+    ChannelCriterion,
+    NonZeros,
+    Regression,
+    batch_norm_scale,
+    by_weights,
+    scale_penalty,
+)
+from classical.pruning.channel_pruner import ChannelPruner
+from classical.pruning.channels import (
+    ChannelGroup,
+    ChannelGroups,
+    Member,
+    channel_groups,
+    remove_channels,
+)
 from classical.pruning.criteria import Criterion, Fisher, l1, l2
 from classical.pruning.granularity import Granularity
 from classical.pruning.masks import Masks, WeightPruner, make_masks, prunable
@@ -14,6 +30,10 @@ from classical.pruning.report import Costs, PruningReport, pruning_report
 from classical.pruning.schedule import GradualPruner, ladder, prune_iteratively
 
 __all__ = [
+    "ChannelCriterion",
+    "ChannelGroup",
+    "ChannelGroups",
+    "ChannelPruner",
     "Cost",
     "Costs",
     "Criterion",
@@ -22,9 +42,15 @@ __all__ = [
     "GradualPruner",
     "Granularity",
     "Masks",
+    "Member",
+    "NonZeros",
     "Pruner",
     "PruningReport",
+    "Regression",
     "WeightPruner",
+    "batch_norm_scale",
+    "by_weights",
+    "channel_groups",
     "l1",
     "l2",
     "ladder",
@@ -32,4 +58,6 @@ __all__ = [
     "prunable",
     "prune_iteratively",
     "pruning_report",
+    "remove_channels",
+    "scale_penalty",
 ]
