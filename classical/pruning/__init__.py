@@ -6,6 +6,7 @@ where is chosen by hand, after a `sensitivity_scan`, or by `uniform`, `netadapt`
 `pruning_report` says what became smaller and faster, and what did not.
 """
 
+from classical.pruning.amc import AMCConfig, Policy, amc
 from classical.pruning.channel_criteria import (
     ChannelCriterion,
     NonZeros,
@@ -26,10 +27,14 @@ from classical.pruning.criteria import Criterion, Fisher, l1, l2
 from classical.pruning.granularity import Granularity
 from classical.pruning.masks import Masks, WeightPruner, make_masks, prunable
 from classical.pruning.pruner import Cost, Evaluate, Pruner
+from classical.pruning.ratios import Adaptation, netadapt, uniform
 from classical.pruning.report import Costs, PruningReport, pruning_report
 from classical.pruning.schedule import GradualPruner, ladder, prune_iteratively
+from classical.pruning.sensitivity import Sensitivity, sensitivity_scan
 
 __all__ = [
+    "AMCConfig",
+    "Adaptation",
     "ChannelCriterion",
     "ChannelGroup",
     "ChannelGroups",
@@ -44,10 +49,13 @@ __all__ = [
     "Masks",
     "Member",
     "NonZeros",
+    "Policy",
     "Pruner",
     "PruningReport",
     "Regression",
+    "Sensitivity",
     "WeightPruner",
+    "amc",
     "batch_norm_scale",
     "by_weights",
     "channel_groups",
@@ -55,9 +63,12 @@ __all__ = [
     "l2",
     "ladder",
     "make_masks",
+    "netadapt",
     "prunable",
     "prune_iteratively",
     "pruning_report",
     "remove_channels",
     "scale_penalty",
+    "sensitivity_scan",
+    "uniform",
 ]
