@@ -25,7 +25,10 @@ from classical.pruning.channels import (
 )
 from classical.pruning.criteria import Criterion, Fisher, l1, l2
 from classical.pruning.granularity import Granularity
+from classical.pruning.l0 import GatedModel, HardConcrete
+from classical.pruning.lottery import Ticket, lottery_ticket
 from classical.pruning.masks import Masks, WeightPruner, make_masks, prunable
+from classical.pruning.nm import PackedNM, nm_masks, pack_nm, semi_structured
 from classical.pruning.pruner import Cost, Evaluate, Pruner
 from classical.pruning.ratios import Adaptation, netadapt, uniform
 from classical.pruning.report import Costs, PruningReport, pruning_report
@@ -44,16 +47,20 @@ __all__ = [
     "Criterion",
     "Evaluate",
     "Fisher",
+    "GatedModel",
     "GradualPruner",
     "Granularity",
+    "HardConcrete",
     "Masks",
     "Member",
     "NonZeros",
+    "PackedNM",
     "Policy",
     "Pruner",
     "PruningReport",
     "Regression",
     "Sensitivity",
+    "Ticket",
     "WeightPruner",
     "amc",
     "batch_norm_scale",
@@ -62,13 +69,17 @@ __all__ = [
     "l1",
     "l2",
     "ladder",
+    "lottery_ticket",
     "make_masks",
     "netadapt",
+    "nm_masks",
+    "pack_nm",
     "prunable",
     "prune_iteratively",
     "pruning_report",
     "remove_channels",
     "scale_penalty",
+    "semi_structured",
     "sensitivity_scan",
     "uniform",
 ]
