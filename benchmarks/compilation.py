@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import efficient_su2, quantum_volume
-from qiskit.quantum_info import Statevector, hellinger_fidelity
+from qiskit.circuit.library import PauliEvolutionGate, efficient_su2, quantum_volume
+from qiskit.quantum_info import SparsePauliOp, Statevector, hellinger_fidelity
 
 from benchmarks.report import machine, markdown, write
 from compile import CalibrationWarning, Compiled, Device, compile, noisy
@@ -64,14 +64,15 @@ def ansatz4() -> QuantumCircuit:
 
 
 def ucc4() -> QuantumCircuit:
-    """Unitary coupled cluster of H2: two single excitations and a double one."""
-    circuit = Circuit(4).x(0).x(2)
+    """Unitary coupled cluster of H2, two single excitations and a double one, written by Qiskit."""
     singles = (("IIXY", 0.11), ("IIYX", -0.11), ("XYII", 0.13), ("YXII", -0.13))
     doubles = ("XXXY", "XXYX", "XYXX", "YXXX", "YYYX", "YYXY", "YXYY", "XYYY")
     signs = (1, 1, -1, -1, 1, 1, -1, -1)
-    for label, angle in (*singles, *((d, 0.15 * s) for d, s in zip(doubles, signs, strict=True))):
-        circuit.pauli_rotation(angle, label)
-    return to_qiskit(circuit)
+    circuit = QuantumCircuit(4)
+    circuit.x([0, 2])
+    for label, angle in (*singles, *((d, 0.075 * s) for d, s in zip(doubles, signs, strict=True))):
+        circuit.append(PauliEvolutionGate(SparsePauliOp(label), angle), range(4))
+    return circuit
 
 
 def ghz(num_qubits: int) -> QuantumCircuit:
@@ -218,6 +219,8 @@ def main() -> None:
         arguments.workers = 1
         search.perf_counter = workers.perf_counter = time.process_time
     results: dict[str, dict[str, Any]] = {}
+    if arguments.output.exists():  # pairs that are not measured now stay
+        results = json.loads(arguments.output.read_text())["results"]
     for name in arguments.devices:
         device = Device.from_name(name)
         for title in arguments.circuits:

@@ -12,7 +12,15 @@ from compile.compilation import compile
 from compile.compiled import Compiled
 from compile.device import CalibrationWarning, Device
 from compile.esp import Esp, estimate_esp
-from compile.execution import Executor, Job, Mitigation, Usage, estimate_usage, run
+from compile.execution import (
+    Executor,
+    Job,
+    Mitigation,
+    Usage,
+    estimate_usage,
+    real_device,
+    run,
+)
 from compile.noisy import NoisyCircuit, noisy
 from compile.plots import plot_device
 
@@ -32,5 +40,6 @@ __all__ = [
     "fake_device_names",
     "noisy",
     "plot_device",
+    "real_device",
     "run",
 ]

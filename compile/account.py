@@ -45,13 +45,7 @@ def real_backend(
     try:
         service = runtime.QiskitRuntimeService(**({"instance": instance} if instance else {}))
         if name is None:
-            return service.least_busy(
-                min_num_qubits=min_qubits,
-                operational=True,
-                simulator=False,
-                filters=suits,
-                **options,
-            )
+            return service.least_busy(min_num_qubits=min_qubits, filters=suits, **options)
         return _find(service, name, options)
     except UsageError:
         raise

@@ -10,6 +10,7 @@ from compile.choice.search import EFFORTS, OBJECTIVES, Search
 from compile.compiled import Compiled
 from compile.decoupling import SEQUENCES, decoupled
 from compile.device import Device
+from compile.phases import without_phases
 from compile.transpilation import transpile
 from qsim import Circuit
 from qsim.errors import UsageError, need
@@ -39,6 +40,7 @@ def compile(
 
     Effort "fast" is one run of Qiskit, of milliseconds. "balanced" and "best" weigh candidates:
     Qiskit's levels over seeds, the circuit resynthesized by Qiskit and (if it is installed) pytket,
+    gates that commute in other orders,
     all initial layouts on up to 7 physical qubits, all orders on connected shapes of larger
     devices, and other places for the best of them; with and without gates of any angle, where the
     device has them. The best by the objective is taken; among those within 5% of it that are no
@@ -95,7 +97,8 @@ def compile(
 def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int, int]:
     """A Qiskit circuit of gates alone, and its numbers of inputs and of open weights."""
     if isinstance(circuit, Circuit) and circuit.is_unitary:
-        return to_qiskit(circuit), circuit.num_inputs, circuit.num_weights
+        open_weights = without_phases(circuit) if circuit.num_weights else circuit
+        return to_qiskit(open_weights), circuit.num_inputs, circuit.num_weights
     given = to_qiskit(circuit) if isinstance(circuit, Circuit) else circuit
     source = given.remove_final_measurements(inplace=False)
     for instruction in source.data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from math import isfinite
@@ -354,7 +354,9 @@ class Device:
             self._noise_models[chosen, idle] = model
         return self._noise_models[chosen, idle]
 
-    def aer_noise_model(self, qubits: Iterable[int] | None = None) -> AerNoiseModel:
+    def aer_noise_model(
+        self, qubits: Iterable[int] | None = None, gates: Container[str] | None = None
+    ) -> AerNoiseModel:
         """The same noise as Aer takes it, of gates, readout in both directions and delays.
 
         Aer lets qubits relax in delays alone: `compile.schedule.with_delays` puts them where the
@@ -363,6 +365,7 @@ class Device:
         Args:
             qubits: physical qubits, which become qubits 0, 1, ... of the model; all by default,
                 which takes seconds for large devices.
+            gates: names of those whose errors are wanted; all by default.
 
         Raises:
             UsageError: for qubits that the device does not have.
@@ -373,7 +376,8 @@ class Device:
             self._check_qubit(qubit)
         aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
         noise = need("qiskit_aer.noise", extra="ibm", purpose="simulating a device")
-        backend = aer.AerSimulator(target=cut(self.backend.target, chosen))
+        target = cut(self.backend.target, chosen, lambda name, _: gates is None or name in gates)
+        backend = aer.AerSimulator(target=target)
         model = noise.NoiseModel.from_backend(backend, readout_error=False)
         for k, qubit in enumerate(chosen):
             p01, p10 = self.readout_errors(qubit)

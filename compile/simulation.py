@@ -57,13 +57,11 @@ def noisy_simulator(
         every_gate: whether to have the errors of gates that the circuit is without, too.
     """
     aer = need("qiskit_aer", extra="ibm", purpose="simulating a device")
-    names = set(circuit.count_ops())
-    target = cut(device.backend.target, active, lambda name, _: every_gate or name in names)
-    noise = need("qiskit_aer.noise", extra="ibm", purpose="simulating a device").NoiseModel
-    model = noise.from_backend(aer.AerSimulator(target=target), readout_error=False)
-    for qubit, (p01, p10) in device.noise_model(active).readout_errors.items():
-        model.add_readout_error([[1 - p01, p01], [p10, 1 - p10]], [qubit])
+    gates = set(device.backend.target.operation_names if every_gate else circuit.count_ops())
+    target = cut(device.backend.target, active, lambda name, _: name in gates)
+    model = device.aer_noise_model(active, gates)
     return aer.AerSimulator(
+        target=target,
         noise_model=None if model.is_ideal() else model,
         method=simulation_method(len(active), shots),
         max_parallel_experiments=0,  # as many at once as there are threads

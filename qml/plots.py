@@ -212,6 +212,36 @@ def plot_accuracy(
     return figure
 
 
+def plot_study(records: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
+    """Accuracy of every method of a study: a point for each device, a bar for the mean over them.
+
+    Args:
+        records: of one task, as `qml.bench.table.summary` gives them; "noise_free" and "noisy" are
+            [mean, spread] of fractions.
+        title: of the figure.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    rows = list(dict.fromkeys(record["row"] for record in records))
+    with _figure(6.8, 0.9 + 0.4 * len(rows)) as figure:
+        axes = figure.subplots()
+        for key, colour, label, shift in (
+            ("noise_free", SECOND, "without noise", -0.12),
+            ("noisy", FIRST, "on the devices, 8,192 shots", 0.12),
+        ):
+            for place, row in enumerate(rows):
+                found = [100 * record[key][0] for record in records if record["row"] == row]
+                axes.scatter(found, [place + shift] * len(found), color=colour, s=14, alpha=0.5)
+                axes.plot([float(np.mean(found))] * 2, [place + shift - 0.14, place + shift + 0.14],
+                          color=colour, lw=2.5, label=label if place == 0 else None)  # fmt: skip
+        axes.set(title=title, xlabel="Accuracy (%)", yticks=range(len(rows)), yticklabels=rows)
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.legend(loc="lower left")
+    return figure
+
+
 def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str = "") -> Figure:
     """Which class was taken for which: counts, coloured by their part of the true class.
 

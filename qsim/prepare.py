@@ -41,8 +41,8 @@ class Options(TypedDict, total=False):
         values: named parameters by name: numbers, or tensors that are scalars or [batch].
         initial_state: where it starts instead of |0...0>: complex [2**n] or [batch, 2**n] of norm
             1, or a State; differentiable.
-        engine: "auto", "cpu" or "reference"; or "stim" for Clifford circuits with Pauli noise, for
-            the results that `qsim.clifford.Stabilizers` has.
+        engine: "auto", "cpu", "cuda" or "reference"; or "stim" for Clifford circuits with Pauli
+            noise, for the results that `qsim.clifford.Stabilizers` has.
         dtype: torch.complex64 or torch.complex128; by default what the tensors have.
         noise: a NoiseModel; channels of the circuit itself count without one.
         method: how noise is simulated: "exact", by density matrices; "trajectories", by pure states

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from compile.calibration.targets import cut
-from compile.choice.variants import Variant, variants
+from compile.choice.variants import SEEDED, Variant, variants
 from compile.esp import estimate_esp
 from compile.transpilation import Routed, transpile
 
@@ -81,7 +81,7 @@ class Builder:
     def prepare(self) -> None:
         """Make all variants, which copies of this process then have."""
         for name in self.variants:
-            self._variant(name)
+            self._variant(name, 0)
 
     def routed(self, recipe: Recipe) -> Routed:
         """The circuit that a recipe gives.
@@ -91,7 +91,8 @@ class Builder:
         """
         if recipe.placement is not None:
             return self._moved(self.routed(replace(recipe, placement=None)), recipe)
-        circuit, ends = self._variant(recipe.variant)
+        seed = recipe.seed if recipe.variant in SEEDED else 0
+        circuit, ends = self._variant(recipe.variant, seed)
         target = self._plain_target if not recipe.fractional else self.device.target
         layout = recipe.layout
         if recipe.region is not None:
@@ -129,8 +130,8 @@ class Builder:
             tuple(again.final_layout[place[q]] for q in made.final_layout),
         )
 
-    def _make_variant(self, name: str) -> Variant:
-        return self.variants[name](self.source)
+    def _make_variant(self, name: str, seed: int) -> Variant:
+        return self.variants[name](self.source, seed)
 
     def _make_region(self, region: tuple[int, ...]) -> Target:
         return cut(self.device.target, region)

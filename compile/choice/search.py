@@ -18,6 +18,7 @@ import numpy as np
 
 from compile.choice.candidates import Builder, Candidate, Recipe
 from compile.choice.placements import layouts, orders, placements, shapes
+from compile.choice.variants import pytket_installed
 from compile.choice.workers import Workers, available_workers
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ class Search:
                 f"circuit has an estimated success of {esp:.4f} instead of {chosen.esp:.4f}: bind "
                 "and compile again for a last run"
             )
-        elif "peephole" not in self.builder.variants:
+        elif not pytket_installed():
             yield "pytket's optimizations were left out: pip install 'efficient-qml[tket]'"
+        elif "peephole" not in self.builder.variants:
+            yield "pytket's optimizations were left out, as they take too long on so many gates"
 
     # --- Stages -----------------------------------------------------------------------------------
 
@@ -144,10 +147,12 @@ class Search:
         if places:
             yield (replace(place, variant=name) for place in places for name in names)
             yield self._tuned(effort.tuned)
-        else:
-            yield self._seeds(names, effort.seeds)
-        if self.layout is None and self.device.num_qubits > SMALL_DEVICE:
             yield self._moved(effort.moved, effort.places)
+            return
+        # Some are moved after a part of the seeds, in case the budget does not last for all.
+        for part in (4, 1):
+            yield self._seeds(names, effort.seeds // part)
+            yield self._moved(effort.moved // part, effort.places)
 
     def _probes(self, places: list[Recipe]) -> Iterator[Recipe]:
         """Some runs of every kind, by which variants are judged."""
@@ -194,7 +199,9 @@ class Search:
                 yield replace(candidate.recipe, seed=self.seed + k)
 
     def _moved(self, count: int, places: int) -> Iterator[Recipe]:
-        """Other places for the best of all."""
+        """Other places for the best of all, if the device has places that were not tried."""
+        if self.layout is not None or self.device.num_qubits <= SMALL_DEVICE:
+            return
         for candidate in self._best(count, lambda r: True):
             made = self.builder.routed(candidate.recipe)
             for placement in placements(made, self.device, places):

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from math import pi
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from qsim.errors import need
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
+    from qiskit.circuit import CircuitInstruction
 
+SEEDED = frozenset({"reordered"})
+"""Variants that another seed makes otherwise."""
 _BASIS = ("u", "cx")
+_DIAGONAL = frozenset(
+    {"rz", "p", "z", "s", "sdg", "t", "tdg", "u1", "rzz", "cz", "cp", "crz", "cs", "csdg", "ccz"}
+)
+_MOST_GATES = 120  # CX for pytket: 0.6 s for 84 of them, 4 s for 200
+_FEW = 3  # gates of two qubits in a row from which on their order matters
 
 
 class Variant(NamedTuple):
@@ -22,12 +32,12 @@ class Variant(NamedTuple):
     ends: tuple[int, ...]
 
 
-def plain(source: QuantumCircuit) -> Variant:
+def plain(source: QuantumCircuit, _: int = 0) -> Variant:
     """The circuit as it is."""
     return Variant(source, tuple(range(source.num_qubits)))
 
 
-def resynthesized(source: QuantumCircuit) -> Variant:
+def resynthesized(source: QuantumCircuit, _: int = 0) -> Variant:
     """Blocks of two qubits written anew by Qiskit, as if all qubits were coupled."""
     from qiskit.transpiler import generate_preset_pass_manager
 
@@ -37,7 +47,39 @@ def resynthesized(source: QuantumCircuit) -> Variant:
     return Variant(circuit, ends)
 
 
-def peephole(source: QuantumCircuit) -> Variant:
+def reordered(source: QuantumCircuit, seed: int) -> Variant:
+    """Diagonal gates that follow each other, as in QAOA, in another order: they commute.
+
+    They are dealt out at random to layers in which no qubit has two of them, which leaves less
+    waiting and less to route than a random order.
+    """
+    rng = np.random.default_rng(seed)
+    circuit = source.copy_empty_like()
+    for diagonal, run in _runs(source):
+        if diagonal:
+            run = _dealt([run[k] for k in rng.permutation(len(run))])
+        for step in run:
+            circuit.append(step)
+    return plain(circuit)
+
+
+def _dealt(steps: list[CircuitInstruction]) -> list[CircuitInstruction]:
+    """Layer by layer, each as full as it gets."""
+    dealt = []
+    while steps:
+        busy: set[Any] = set()
+        left = []
+        for step in steps:
+            if busy.isdisjoint(step.qubits):
+                dealt.append(step)
+                busy.update(step.qubits)
+            else:
+                left.append(step)
+        steps = left
+    return dealt
+
+
+def peephole(source: QuantumCircuit, _: int = 0) -> Variant:
     """Optimized by pytket's FullPeepholeOptimise (Sivarajah et al., arXiv:2003.10611).
 
     Raises:
@@ -46,7 +88,7 @@ def peephole(source: QuantumCircuit) -> Variant:
     return _by_pytket(source, "FullPeepholeOptimise")
 
 
-def pauli_simplified(source: QuantumCircuit) -> Variant:
+def pauli_simplified(source: QuantumCircuit, _: int = 0) -> Variant:
     """As Pauli rotations, made of few gates by pytket's GreedyPauliSimp (arXiv:2103.08602) first.
 
     Raises:
@@ -55,15 +97,32 @@ def pauli_simplified(source: QuantumCircuit) -> Variant:
     return _by_pytket(source, "GreedyPauliSimp", "FullPeepholeOptimise")
 
 
-def variants(source: QuantumCircuit) -> dict[str, Callable[[QuantumCircuit], Variant]]:
-    """The ways that there are for a circuit, by name. pytket's take numbers, not parameters."""
-    found: dict[str, Callable[[QuantumCircuit], Variant]] = {
+def variants(source: QuantumCircuit) -> dict[str, Callable[[QuantumCircuit, int], Variant]]:
+    """The ways that there are for a circuit, by name.
+
+    pytket's take numbers, not parameters, and circuits on which they do not take many seconds.
+    """
+    found: dict[str, Callable[[QuantumCircuit, int], Variant]] = {
         "plain": plain,
         "resynthesized": resynthesized,
     }
-    if not source.parameters and find_spec("pytket") is not None:
+    wide = (
+        sum(len(step.qubits) > 1 for step in run) for diagonal, run in _runs(source) if diagonal
+    )
+    if max(wide, default=0) >= _FEW:
+        found["reordered"] = reordered
+    if not source.parameters and pytket_installed() and _cx_count(source) <= _MOST_GATES:
         found |= {"peephole": peephole, "pauli": pauli_simplified}
     return found
+
+
+def pytket_installed() -> bool:
+    """Whether circuits can be optimized by pytket."""
+    return find_spec("pytket") is not None
+
+
+def _cx_count(source: QuantumCircuit) -> int:
+    return int(_in_basis(source).num_nonlocal_gates())
 
 
 def _by_pytket(source: QuantumCircuit, *names: str) -> Variant:
@@ -91,6 +150,24 @@ def _to_pytket(source: QuantumCircuit) -> Any:
         elif step.name == "u":
             circuit.U3(*[float(a) / pi for a in step.params], *qubits)
     return circuit
+
+
+def _runs(source: QuantumCircuit) -> Iterator[tuple[bool, list[CircuitInstruction]]]:
+    """All gates, by turns those that are not diagonal and those that are, in the longest runs.
+
+    Gates keep their order on every qubit, but not that in which the circuit lists them.
+    """
+    left, diagonal = list(source.data), False
+    while left:
+        run, waiting, blocked = [], [], set[Any]()
+        for step in left:
+            if (step.name in _DIAGONAL) is diagonal and blocked.isdisjoint(step.qubits):
+                run.append(step)
+            else:
+                waiting.append(step)
+                blocked.update(step.qubits)
+        yield diagonal, run
+        left, diagonal = waiting, not diagonal
 
 
 def _in_basis(source: QuantumCircuit) -> QuantumCircuit:

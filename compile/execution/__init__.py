@@ -7,9 +7,10 @@ job = executor.submit(compiled, inputs=inputs)      # Job.resume(job.id).result(
 """
 
 from compile.execution.executor import Executor
+from compile.execution.hardware import real_device
 from compile.execution.jobs import Job
 from compile.execution.mitigation import Mitigation
 from compile.execution.short import run
 from compile.execution.usage import Usage, estimate_usage
 
-__all__ = ["Executor", "Job", "Mitigation", "Usage", "estimate_usage", "run"]
+__all__ = ["Executor", "Job", "Mitigation", "Usage", "estimate_usage", "real_device", "run"]

@@ -20,13 +20,16 @@ from compile.execution.mitigation import Mitigation
 from compile.execution.programs import (
     Program,
     check_compiled,
+    check_decoupling,
     columns,
     expval_program,
     sample_program,
 )
-from compile.execution.usage import usage_of
+from compile.execution.usage import Usage, estimate_usage, usage_of
+from compile.outages import patiently
 from qsim.errors import UsageError, need
 from qsim.observables import Observables, check_observables
+from qsim.results import layout
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
@@ -111,8 +114,18 @@ class Executor:
         traceback: TracebackType | None,
     ) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        if session is None:
+            return
+        try:
+            patiently(session.close)
+        except Exception:
+            sentence = (
+                f"the {self._mode} {session.session_id} could not be closed and may be charged for "
+                "until its time is over: close it at quantum.cloud.ibm.com"
+            )
+            if error is None:
+                raise UsageError(sentence) from None
+            error.add_note(sentence)
 
     def expval(
         self,
@@ -229,8 +242,18 @@ class Executor:
         result: Tensor = self._submit(compiled, question, rows).result(progress)
         return result
 
+    def estimate_usage(
+        self, compiled: Compiled, observables: Observables = None, samples: int = 1
+    ) -> Usage:
+        """How long a quantum computer would be busy with `expval`: see `estimate_usage`."""
+        measured = check_observables(observables, compiled.num_qubits)
+        bases = max(1, len(layout(measured).strings.settings))
+        shots, mitigation = self._settings.shots, self._settings.mitigation
+        return estimate_usage(compiled, shots, samples=samples, bases=bases, mitigation=mitigation)
+
     def _columns(self, compiled: Compiled, weights: Tensor | None, inputs: Tensor | None) -> Tensor:
         check_compiled(compiled, self.device)
+        check_decoupling(compiled, self._settings.mitigation)
         return columns(compiled, weights, inputs)
 
     def _submit(self, compiled: Compiled, question: Question, rows: Tensor) -> Job:

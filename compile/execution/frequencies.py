@@ -5,43 +5,36 @@ from __future__ import annotations
 from itertools import product
 
 from compile.compiled import Compiled
-from compile.execution.programs import places
+from qsim.circuit import Symbol
 from qsim.errors import UsageError
-
-# Gates of devices that turn by an angle about an axis, or by three: eigenvalues one apart.
-_TURNS = frozenset({"p", "rx", "ry", "rz", "rzz", "rxx", "ryy", "u", "u1", "u2", "u3"})
+from qsim.gates import Gate
+from qsim.interop.qiskit import from_qiskit
 
 
 def frequencies(compiled: Compiled) -> tuple[tuple[float, ...], ...]:
     """Of each weight and input, side by side: the positive frequencies of the Fourier series.
 
-    A gate whose angle is k times a weight moves a frequency by k up, down or not at all. Gates may
-    undo each other's frequencies, so there may be fewer: the shift rule stays exact, with more
-    shifts than needed.
+    They are those of the logical circuit: compiling does not change what is measured. Each gate
+    moves a frequency up or down by one of its own times the scale of its angle, or leaves it.
+    Gates may undo each other, so that there are fewer in truth: the shift rule stays exact.
 
     Raises:
-        UsageError: for an angle that is no linear function of weights and inputs.
+        UsageError: for an angle that is no linear function of one weight or input.
     """
-    parameters = dict(zip(compiled.circuit.parameters, places(compiled), strict=True))
     found: list[set[float]] = [{0.0} for _ in range(compiled.num_weights + compiled.num_inputs)]
-    for step in compiled.circuit.data:
-        for angle in step.params:
-            for parameter in angle.parameters if hasattr(angle, "parameters") else ():
-                scale = _scale(angle, parameter, step.name)
-                place = parameters[parameter]
-                found[place] = {
-                    round(abs(old + move * scale), 9)
-                    for old, move in product(found[place], (-1, 0, 1))
-                }
+    for gate, _, params in from_qiskit(compiled.source).operations:
+        for place, angle in enumerate(params):
+            if isinstance(angle, float):
+                continue
+            if not isinstance(angle, Symbol) or not isinstance(gate, Gate):
+                raise UsageError(
+                    f"the angle {angle} is no linear function of one weight or input, so it has "
+                    "no parameter-shift rule: take method='spsa'"
+                )
+            column = angle.index + (compiled.num_weights if angle.source == "input" else 0)
+            own = gate.unitary.shift_frequencies(place)
+            moves = {sign * abs(angle.scale) * number for number in (0.0, *own) for sign in (-1, 1)}
+            found[column] = {
+                round(abs(old + move), 9) for old, move in product(found[column], moves)
+            }
     return tuple(tuple(sorted(numbers - {0.0})) for numbers in found)
-
-
-def _scale(angle: object, parameter: object, gate: str) -> float:
-    """What the angle gains for each radian of the parameter."""
-    slope = angle.gradient(parameter)  # type: ignore[attr-defined]
-    free = getattr(slope, "parameters", None)
-    if gate not in _TURNS or free:
-        raise UsageError(
-            f"the angle {angle} of {gate} has no parameter-shift rule: take method='spsa'"
-        )
-    return float(slope)

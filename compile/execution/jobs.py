@@ -194,6 +194,7 @@ class Job:
         """
         with self._folder.lock():
             self._reload()
+            fruitless = 0
             while (number := self._open()) is not None or self._plan():
                 if number is None:
                     self._send(len(self.submissions) - 1, fresh=True)
@@ -201,6 +202,12 @@ class Job:
                 if self.submissions[number].run is None:
                     self._send(number, fresh=False)
                 self._receive(number)
+                fruitless = 0 if self._measured(number) else fruitless + 1
+                if fruitless == _FRUITLESS:
+                    raise UsageError(
+                        f"{fruitless} submissions of the job {self.id} in a row gave nothing: see "
+                        "them at quantum.cloud.ibm.com by the tags that 'qml job show' prints"
+                    )
                 if progress is not None:
                     progress(*self._rows())
         measured = [
@@ -223,7 +230,6 @@ class Job:
         shots = max((int(rows.max()) for rows in missing if len(rows)), default=0)
         if not shots:
             return False
-        self._check_progress()
         pieces, room = [], self._link.rows_at_once(shots)
         for pub, rows in enumerate(missing):
             for start, stop in _runs(rows == shots):
@@ -235,14 +241,6 @@ class Job:
         self.submissions.append(Submission(f"{self.id}-{number}", tuple(pieces), shots, seed))
         self._write()
         return True
-
-    def _check_progress(self) -> None:
-        last = range(len(self.submissions))[-_FRUITLESS:]
-        if len(last) == _FRUITLESS and not any(self._measured(number) for number in last):
-            raise UsageError(
-                f"the last {_FRUITLESS} submissions of the job {self.id} gave nothing: see them at "
-                "quantum.cloud.ibm.com by the tags that 'qml job show' prints"
-            )
 
     def _missing(self, *, pending: bool) -> list[np.ndarray]:
         """Shots that each row of each pub lacks, those on their way counted or not."""

@@ -60,6 +60,15 @@ def check_compiled(compiled: Compiled, device: Device) -> None:
         )
 
 
+def check_decoupling(compiled: Compiled, mitigation: Mitigation) -> None:
+    """Raise UsageError for dynamical decoupling of what is decoupled already."""
+    if mitigation.dd and "delay" in compiled.circuit.count_ops():
+        raise UsageError(
+            f"the circuit was compiled with delays already, so dd={mitigation.dd!r} would come on "
+            "top of what fills them: leave out one of the two"
+        )
+
+
 def columns(compiled: Compiled, weights: Tensor | None, inputs: Tensor | None) -> Tensor:
     """Weights and inputs side by side, float64 [batch, num_weights + num_inputs].
 

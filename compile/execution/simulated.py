@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from compile.device import Device
+from compile.execution.layers import layer_noise
 from compile.execution.links import Answer, Piece, Submission, primitive, pubs_of, read_answers
 from compile.execution.mitigation import Mitigation
 from compile.execution.programs import Program, Pub
@@ -65,14 +68,24 @@ class Aer:
 
     def _simulate(self, piece: Piece, shots: int, seed: int) -> Answer:
         small, active = self._small[piece.pub]
-        inserts_gates = bool(self._mitigation.remote)
+        pec, inserts_gates = self._mitigation.pec, self._mitigation != Mitigation()
         simulator = noisy_simulator(
             small.pubs[0].circuit, self._device, active, shots, every_gate=inserts_gates
         )
         options = self._mitigation.options()
-        options |= {"default_shots": shots, "simulator": {"seed_simulator": seed}}
+        # Given no model of layers, PEC's own would be simulated on top of the device's noise.
+        simulation: dict[str, Any] = {"seed_simulator": seed} | (
+            {"layer_noise_model": []} if pec else {}
+        )
+        options |= {"default_shots": shots, "simulator": simulation}
         runner = primitive(small.primitive, self._generation, simulator, options)
-        (answer,) = read_answers(runner.run(pubs_of(small, [piece._replace(pub=0)])).result())
+        pubs = pubs_of(small, [piece._replace(pub=0)])
+        if pec:
+            layers = runner.find_unique_layers(pubs)
+            runner.options.resilience.layer_noise_model = layer_noise(
+                layers, small.pubs[0].circuit, self._device, active
+            )
+        (answer,) = read_answers(runner.run(pubs).result())
         return answer
 
 

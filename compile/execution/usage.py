@@ -9,14 +9,13 @@ from compile.checks import check_whole
 from compile.compiled import Compiled
 from compile.device import Device
 from compile.execution.mitigation import Mitigation
-from compile.execution.programs import Program, check_compiled
+from compile.execution.programs import Program
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 OVERHEAD = 2.0  # seconds of a job, by the documentation of IBM Quantum
 REP_DELAY = 250e-6  # seconds between executions where the device does not say
-_LEARNING = 2.0  # pec: as much again to learn the noise, at the least
 _PEC_OVERHEAD = 100  # sampling overhead that the primitives allow at most
 
 
@@ -43,7 +42,6 @@ class Usage:
 def estimate_usage(
     compiled: Compiled,
     shots: int,
-    device: Device,
     *,
     samples: int = 1,
     bases: int = 1,
@@ -55,22 +53,19 @@ def estimate_usage(
     Quantum documents it; what it charges is known afterwards only.
 
     Args:
-        compiled: circuit, compiled for this device.
+        compiled: circuit; the durations and delays of its device count.
         shots: for each sample.
-        device: its durations of gates and delays count.
         samples: rows of inputs.
         bases: that the observables have to be measured in.
         mitigation: may take more executions.
 
     Raises:
-        UsageError: a circuit compiled for another device, or numbers that are not positive.
+        UsageError: for numbers that are not positive.
     """
     for name, value in (("shots", shots), ("samples", samples), ("bases", bases)):
         check_whole(f"the number of {name}", value, 1)
-    check_compiled(compiled, device)
-    return _estimate(
-        [(compiled.measured(), samples * bases)], shots, device, mitigation or Mitigation()
-    )
+    circuits = [(compiled.measured(), samples * bases)]
+    return _estimate(circuits, shots, compiled.device, mitigation or Mitigation())
 
 
 def usage_of(
@@ -86,7 +81,7 @@ def _estimate(
     circuits: list[tuple[QuantumCircuit, int]], shots: int, device: Device, mitigation: Mitigation
 ) -> Usage:
     """For circuits and their numbers of rows."""
-    delay = getattr(device.backend, "default_rep_delay", None) or REP_DELAY
+    delay = _rep_delay(device)
     factor, stretch, assumptions = 1.0, 1.0, []
     if mitigation.zne:
         factor = len(mitigation.zne)
@@ -113,6 +108,12 @@ def _estimate(
             *assumptions,
         ),
     )
+
+
+def _rep_delay(device: Device) -> float:
+    """Seconds between executions."""
+    configuration = getattr(device.backend, "configuration", lambda: None)()
+    return getattr(configuration, "default_rep_delay", None) or REP_DELAY
 
 
 def _duration(circuit: QuantumCircuit, device: Device) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from compile import Device
 from qml.data.tasks import Split, load_task
-from qml.nas.estimators import Estimator, ExactNoise, SurvivingSignal
+from qml.nas.estimators import EXACT_QUBITS, Estimator, default_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
@@ -30,9 +30,6 @@ from qml.pools import OneProcess
 from qml.training.loop import TrainConfig, epoch_generator, fit
 from qsim import Circuit
 
-EXACT_QUBITS = 6
-"""Up to so many qubits noise is exact: the state of n qubits under noise has 4**n numbers. Beyond,
-trajectories serve, and a first-order estimate of the signal in the search."""
 INITIAL_SPREAD = 0.1  # radians
 
 
@@ -43,14 +40,16 @@ class Sizes:
     Attributes:
         space: design space of `qml.nas.spaces.SPACES`.
         blocks: of it, for tasks of up to `EXACT_QUBITS` qubits and for larger ones.
+        energy_steps: of training the SuperCircuit of a molecule.
         super_epochs, epochs, tuning_epochs: of the SuperCircuit, of a circuit from scratch, and of
             what changes a trained circuit.
         lr: peak learning rate.
         batch_size: samples a step.
         search: population and generations.
         search_samples: validation samples that score a sub-circuit.
-        finalists: circuits of a search that are trained further before the best is taken.
-        prune_target: fraction of the gates that pruning takes.
+        finalists, energy_finalists: circuits of a search that are trained further before the best
+            is taken; those of a molecule are trained in hundredths of a second.
+        prune_target: fraction of the gates, or of the angles, that pruning takes.
         quantize_target: fraction of the entangling gates that are moved onto the pulse grid.
         injection: factor of QuantumNAT's injected errors.
         levels: of QuantumNAT's quantization.
@@ -63,6 +62,7 @@ class Sizes:
 
     space: str = "u3cu3"
     blocks: tuple[int, int] = (8, 4)
+    energy_steps: int = 2000
     super_epochs: int = 100
     epochs: int = 50
     tuning_epochs: int = 30
@@ -71,6 +71,7 @@ class Sizes:
     search: SearchConfig = field(default_factory=lambda: SearchConfig(generations=15))
     search_samples: int = 500
     finalists: int = 10
+    energy_finalists: int = 60
     prune_target: float = 0.3
     quantize_target: float = 0.5
     injection: float = 0.05
@@ -132,7 +133,7 @@ class Cell:
     @property
     def estimator(self) -> Estimator:
         """Scores candidates under the device's noise."""
-        return ExactNoise() if self.exact else SurvivingSignal()
+        return default_estimator(self.task.num_qubits)
 
     def evaluations(
         self, space: GeneSpace, estimator: Estimator, *, tuned: bool = False

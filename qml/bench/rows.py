@@ -23,6 +23,7 @@ from qml.noise_aware.quantization import Quantization, quantization_loss
 from qml.noise_aware.shots import ShotNoise
 from qml.pruning import GradualRounding, Objective, PruneConfig, SuccessGain, magnitude, prune
 from qml.pruning.criteria import Criterion
+from qml.pruning.schedule import Kind
 from qml.quantization import pulse_grid
 from qml.training.loop import epoch_generator, evaluate
 from qsim import Circuit
@@ -63,14 +64,26 @@ def quantumnas(cell: Cell) -> Trained:
 
 
 def pruned(cell: Cell) -> Trained:
-    """Gates taken out that cost the device most for what they do, the rest fine-tuned."""
+    """Gates that the device gains most without, or small angles, taken out; the rest fine-tuned.
+
+    A searched circuit may be too small to lose whole gates: the smaller loss under noise decides.
+    """
+    found = [_pruned(cell, "gate", _criterion(cell, cell.searched.model))] if cell.exact else []
+    found.append(_pruned(cell, "angle", magnitude))
+    return min(found, key=lambda trained: _loss_under_noise(cell, trained))
+
+
+def _pruned(cell: Cell, unit: Kind, criterion: Criterion) -> Trained:
     model, task, sizes = deepcopy(cell.searched.model), cell.task, cell.sizes
     smaller, _ = prune(
         model, task.train, task.valid, cell.config(sizes.tuning_epochs),
-        PruneConfig(sizes.prune_target, unit="gate"),
-        seed=cell.seed, criterion=_criterion(cell, model),
+        PruneConfig(sizes.prune_target, unit=unit), seed=cell.seed, criterion=criterion,
     )  # fmt: skip
     return Trained(smaller, cell.gene.layout)
+
+
+def _loss_under_noise(cell: Cell, trained: Trained) -> float:
+    return evaluate(cell.under_noise(trained.model, trained.layout), cell.task.valid).loss
 
 
 def quantized(cell: Cell) -> Trained:
@@ -129,7 +142,8 @@ def _through_noise(cell: Cell, gene: Gene) -> tuple[Trained, float]:
     model = cell.fresh(circuit, "scratch", nn.Sequential(*reading))
     noisy_model = cell.under_noise(model, gene.layout)
     cell.fit(noisy_model, cell.sizes.epochs)
-    return Trained(model, gene.layout), evaluate(noisy_model, cell.task.valid).loss
+    trained = Trained(model, gene.layout)
+    return trained, _loss_under_noise(cell, trained)
 
 
 def linear(cell: Cell) -> Trained:
@@ -216,7 +230,7 @@ def _quantumnat(
     if inject:
         factor = cell.sizes.injection
         run = cell.under_noise(
-            model, cell.gene.layout, executor=lambda circuit: NoiseInjection(circuit, factor)
+            model, cell.gene.layout, runner=lambda circuit: NoiseInjection(circuit, factor)
         )
     if levels is None:
         cell.fit(run, cell.sizes.epochs)

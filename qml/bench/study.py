@@ -5,7 +5,7 @@ Layout of the folder, whose files are written in one step::
     run.json   as in every run folder (`qml.runs`); the config has the sizes
     supercircuits/<task>-<seed>.safetensors   tensor "weights"
     cells/<task>-<device>-<seed>.json   facts of the rows that have finished, by their names
-    table.md, table.json                the table
+    table.md, table.json, <task>.svg    the table, and a picture of every task of classification
 
 A kill loses the rows under way, at most.
 """
@@ -13,44 +13,44 @@ A kill loses the rows under way, at most.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import Any, NamedTuple
+from time import process_time
+from typing import Any
 
 import torch
 
 from compile import Device
+from qml.bench import table
 from qml.bench.cells import Cell, Sizes
+from qml.bench.energies import (
+    ENERGY_ROWS,
+    MAPPING,
+    MOLECULE_TASKS,
+    EnergyCell,
+    measure_energy,
+)
 from qml.bench.measure import measure
 from qml.bench.rows import ABLATIONS, ROWS
+from qml.bench.table import CellName
+from qml.chemistry.molecules import load_molecule
 from qml.data.tasks import load_task
-from qml.nn.layers import named
-from qml.pools import LocalPool, OneProcess
+from qml.plots import plot_study
+from qml.pools import local_pool
 from qml.progress import Reporter
 from qml.runs import RunFolder
 from qsim.errors import UsageError
 
-TASKS = ("digits-2", "digits-4", "mnist-2", "mnist-4", "vowel-4", "digits-10", "mnist-10")
+TASKS = (
+    *("mnist-4", "mnist-2", "digits-4", "digits-2", "vowel-4", *MOLECULE_TASKS),
+    *("mnist-10", "digits-10"),
+)
 DEVICES = (
     *("FakeQuitoV2", "FakeBelemV2", "FakeLimaV2", "FakeYorktownV2", "FakeSantiagoV2"),
     *("FakeJakartaV2", "FakeGuadalupeV2", "FakeKolkataV2", "FakeTorino"),
 )
 SEEDS = (0, 1, 2)
-
-
-class CellName(NamedTuple):
-    """A task on a device, with one seed."""
-
-    task: str
-    device: str
-    seed: int
-
-    @property
-    def file(self) -> str:
-        """Where its rows are kept in the folder."""
-        return f"cells/{self.task}-{self.device}-{self.seed}.json"
 
 
 def cells(
@@ -61,7 +61,7 @@ def cells(
     Raises:
         UsageError: for unknown tasks or devices.
     """
-    sizes = {task: load_task(task).num_qubits for task in tasks}
+    sizes = {task: _num_qubits(task) for task in tasks}
     qubits = {device: Device.from_name(device).num_qubits for device in devices}
     found = [
         CellName(task, device, seed)
@@ -79,6 +79,12 @@ def cells(
     return found, left_out
 
 
+def _num_qubits(task: str) -> int:
+    if task in MOLECULE_TASKS:
+        return load_molecule(MOLECULE_TASKS[task]).on_qubits(MAPPING).num_qubits
+    return load_task(task).num_qubits
+
+
 @dataclass(frozen=True)
 class CellWork:
     """Does what is left to do of a cell: what the processes are sent.
@@ -86,42 +92,44 @@ class CellWork:
     Attributes:
         path: folder of the study.
         sizes: of the study.
-        rows: names of rows and ablations.
+        ablations: whether there are rows that take the methods apart.
     """
 
     path: Path
     sizes: Sizes
-    rows: tuple[str, ...]
+    ablations: bool
 
     def __call__(self, name: CellName) -> int:
         """Number of rows that the cell has in the end."""
         folder = RunFolder.open(self.path)
         known: dict[str, Any] = folder.read_json(name.file) if folder.has(name.file) else {}
-        missing = [row for row in self.rows if row not in known]
+        make, rows, facts = self._kind(name.task)
+        missing = [row for row in rows if row not in known]
         if missing:
             torch.set_num_threads(1)
-            cell = self._prepared(folder, name)
+            cell = make(*name, self.sizes)
+            self._prepare(folder, name, cell)
             for row in missing:
-                known[row] = _facts(cell, row)
+                start = process_time()
+                found = rows[row](cell)
+                known[row] = {**facts(cell, found), "seconds": process_time() - start}
                 folder.write_json(name.file, known)
         return len(known)
 
-    def _prepared(self, folder: RunFolder, name: CellName) -> Cell:
-        cell = Cell(name.task, name.device, name.seed, self.sizes)
+    def _kind(self, task: str) -> tuple[Any, dict[str, Callable[[Any], Any]], Callable[..., Any]]:
+        """How to make a cell, its rows, and how a row is measured."""
+        if task in MOLECULE_TASKS:
+            return EnergyCell, ENERGY_ROWS, measure_energy
+        return Cell, ROWS | (ABLATIONS if self.ablations else {}), measure
+
+    def _prepare(self, folder: RunFolder, name: CellName, cell: Cell | EnergyCell) -> None:
+        """Make what rows share, so that none is charged with it."""
         file = f"supercircuits/{name.task}-{name.seed}.safetensors"
         if folder.has(file):
             cell.shared_weights = folder.read_tensors(file)[0]["weights"]
         else:
             folder.write_tensors(file, {"weights": cell.shared_weights})
-        _ = cell.gene  # so that no row is charged with the search
-        return cell
-
-
-def _facts(cell: Cell, row: str) -> dict[str, Any]:
-    method = named(ROWS | ABLATIONS, row, "row")
-    start = perf_counter()
-    trained = method(cell)
-    return {**measure(cell, trained), "seconds": perf_counter() - start}
+        _ = cell.gene
 
 
 def open_study(path: Path, sizes: Sizes) -> RunFolder:
@@ -145,22 +153,31 @@ def run_study(
     folder: RunFolder,
     sizes: Sizes,
     names: Sequence[CellName],
-    rows: Sequence[str],
     *,
+    ablations: bool,
     processes: int,
     reporter: Reporter,
 ) -> None:
     """Do what is left of the cells, in so many processes."""
-    work = CellWork(folder.path, sizes, tuple(rows))
+    work = CellWork(folder.path, sizes, ablations)
     reporter.start("Tasks on devices", len(names), 0, "cells")
-    if processes == 1:
-        _report(OneProcess(work)(names), reporter)
-    else:
-        with LocalPool(work, processes) as pool:
-            _report(pool(names), reporter)
+    with local_pool(work, processes) as pool:
+        _report(pool(names), reporter)
     reporter.finish()
 
 
 def _report(done: Iterator[tuple[CellName, int]], reporter: Reporter) -> None:
     for number, (name, _) in enumerate(done, 1):
         reporter.update(number, f"{name.task} on {name.device}, seed {name.seed}")
+
+
+def write_tables(folder: RunFolder, names: Sequence[CellName]) -> Path:
+    """Write what has finished of these cells as tables and pictures -> path of table.md."""
+    records = table.summary(
+        {name: folder.read_json(name.file) for name in names if folder.has(name.file)}
+    )
+    folder.write_json("table.json", records)
+    for task in sorted({record["task"] for record in records} - set(MOLECULE_TASKS)):
+        figure = plot_study([record for record in records if record["task"] == task], task)
+        figure.savefig(folder.path / f"{task}.svg")
+    return folder.write_text("table.md", table.markdown(records))

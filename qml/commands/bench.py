@@ -38,22 +38,24 @@ def quantumnas(
     """Accuracy under noise and compiled gates of every method, over tasks, devices and seeds."""
     console = Console()
     with console.status("Loading packages, data and devices"):
-        from qml.bench import study, table
+        from qml.bench import study
         from qml.bench.cells import Sizes
-        from qml.bench.rows import ABLATIONS, ROWS
 
-        rows = [*ROWS, *(ABLATIONS if ablations else ())]
         names, left_out = study.cells(
             task or study.TASKS, device or study.DEVICES, seed or study.SEEDS
         )
         folder = study.open_study(out, Sizes())
     for sentence in left_out:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    with folder.lock(), ConsoleReporter(console) as reporter:
-        study.run_study(folder, Sizes(), names, rows, processes=processes, reporter=reporter)
-    records = table.summary(folder, names)
-    folder.write_json("table.json", records)
-    text = table.markdown(records)
-    path = folder.write_text("table.md", text)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Table: {path}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        with folder.lock(), ConsoleReporter(console) as reporter:
+            study.run_study(
+                folder, Sizes(), names, ablations=ablations, processes=processes, reporter=reporter
+            )
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on.", highlight=False)
+        raise
+    finally:
+        path = study.write_tables(folder, names)
+        console.print(folder.read_text(path.name), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Table: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from qml.commands import output
 from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from compile import Compiled, Device
 
-_WIDE = 200  # columns for output that is no terminal: nothing is cut off
 _CIRCUITS = (".json", ".qasm")
 
 
@@ -25,7 +24,7 @@ def devices() -> None:
     """List the device snapshots, which need no account, with their calibrations in short."""
     from compile import Device, fake_device_names
 
-    console = _console()
+    console = output.console()
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Device", no_wrap=True)
     for title in ("Qubits", "Two-qubit", "One-qubit", "Readout", "Dead edges"):
@@ -75,7 +74,7 @@ def compile_file(
     """Compile a circuit for a device as well as time allows, and say what it costs."""
     if out is not None and out.suffix not in _CIRCUITS:
         raise UsageError(f"--out writes {' or '.join(_CIRCUITS)}, not {out.suffix or 'nothing'!r}")
-    console = _console()
+    console = output.console()
     with console.status("Loading packages, circuit and device"):
         from compile import Device, compile
         from qsim.serialization import load_circuit
@@ -150,8 +149,3 @@ def _draw(compiled: Compiled, path: Path) -> None:
         raise unwritable(path, error) from error
     except ValueError as error:
         raise UsageError(f"cannot draw {str(path)!r}: {error}") from error
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDE)

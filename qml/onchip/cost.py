@@ -10,7 +10,7 @@ import torch
 from compile import estimate_usage
 from compile.execution.usage import OVERHEAD
 from qml.nn.model import QuantumLayer
-from qml.onchip.executor import OnChip
+from qml.onchip.chip import OnChip
 from qml.onchip.training import OnChipConfig
 
 
@@ -47,6 +47,6 @@ def estimate_cost(model: QuantumLayer, chip: OnChip, config: OnChipConfig) -> Co
     for step in range(config.steps):
         wanted = config.wanted(model, evenly, step, np.random.default_rng(step))
         circuits += chip.circuits_of(config.batch_size, wanted)
-    usage = estimate_usage(chip.compiled, chip.shots, chip.device, samples=circuits)
+    usage = estimate_usage(chip.compiled, chip.shots, samples=circuits)
     seconds = usage.seconds + OVERHEAD * (config.steps - 1)  # it counts one job
     return Cost(config.steps, circuits, usage.executions, seconds)

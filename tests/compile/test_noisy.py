@@ -7,7 +7,7 @@ import torch
 from qiskit.providers.fake_provider import GenericBackendV2
 
 from compile import Device, compile, noisy, run
-from qsim import Circuit, Input, PauliString, PauliSum, UsageError, Weight, expval
+from qsim import GATES, Circuit, Input, PauliString, PauliSum, UsageError, Weight, expval
 
 SHOTS = 50_000
 
@@ -66,3 +66,34 @@ def test_another_device(quito: Device) -> None:
     compiled = compile(Circuit(1).x(0), Device.from_name("belem"))
     with pytest.raises(UsageError, match="compiled for fake_belem, so the noise of fake_quito"):
         noisy(compiled, quito)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no QubitProperties")
+def test_open_weights_of_every_gate_with_a_phase() -> None:
+    device = Device(
+        GenericBackendV2(3, basis_gates=["rz", "sx", "x", "cz"], seed=0, noise_info=False)
+    )
+    angles = iter(map(Weight, range(100)))
+    circuit = Circuit(3).h([0, 1, 2])
+    for name, qubits in (
+        ("p", (0,)), ("u2", (1,)), ("u3", (2,)),
+        ("cp", (0, 1)), ("cu3", (1, 2)), ("cu", (2, 0)), ("cu3", (0, 1)),
+    ):  # fmt: skip
+        gate = GATES[name]
+        circuit.append(gate, qubits, [next(angles) for _ in range(gate.num_params)])
+    circuit.h([0, 1, 2])
+    weights = torch.linspace(-2, 3, circuit.num_weights)
+    found = noisy(compile(circuit, device), device).expval(None, weights)
+    assert torch.allclose(found, expval(circuit, None, weights), atol=1e-5)
+
+
+def test_open_weights_compile_quickly_for_every_basis() -> None:
+    # Symbolic phases once took minutes here; the limit of the test run would show it.
+    torino, circuit = Device.from_name("torino"), Circuit(4)
+    for layer in range(4):
+        for qubit in range(4):
+            angles = [Weight(24 * layer + 6 * qubit + k) for k in range(6)]
+            circuit.u3(*angles[:3], qubit).cu3(*angles[3:], qubit, (qubit + 1) % 4)
+    compiled = compile(circuit, torino)
+    assert compiled.num_weights == 96
+    assert compiled.circuit.global_phase == 0

@@ -174,12 +174,51 @@ def test_what_is_missing_is_named(
     assert re.search(expected, gpu.missing.__wrapped__())
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            RuntimeError("libnvrtc.so.13 not found"),
+            r"^NVRTC cannot be loaded \(libnvrtc.*pip install",
+        ),
+        (
+            UsageError("the cuda engine needs cuda-bindings"),
+            "^the cuda engine needs cuda-bindings$",
+        ),
+    ],
+)
+def test_a_missing_nvrtc_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, expected: str
+) -> None:
+    gpu = qsim.engines.cuda.gpu
+
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda k: (9, 0))
+    monkeypatch.setattr(gpu, "nvrtc", fails)
+    assert re.search(expected, gpu.missing.__wrapped__())
+
+
 class Fake:
     """Functions that return what they were made with."""
 
     def __init__(self, **results: Any) -> None:
         for name, result in results.items():
             setattr(self, name, lambda result=result: result)
+
+
+def test_noise_beyond_the_memory_of_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**29, 2**34))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 0)
+    with pytest.raises(
+        UsageError, match=r"noise takes 1,073,741,824 bytes, but cuda:0 has free 536,870,912$"
+    ):
+        qsim.memory.check_bytes(2**30, "exact noise", torch.device("cuda:0"))
 
 
 def test_states_beyond_the_memory_of_a_gpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

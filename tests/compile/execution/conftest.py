@@ -1,4 +1,4 @@
-"""IBM Quantum without a network: the real client library, over a service with jobs in a folder.
+"""IBM Quantum without a network: the real client library over a service of files.
 
 What the library would send is decoded and simulated when its result is asked for. A job outlives
 the process that submitted it, and requests fail as the test says.
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
 from qiskit_ibm_runtime.decoders.defaults import DEFAULT_DECODERS
 from qiskit_ibm_runtime.fake_provider import FakeQuitoV2
@@ -22,7 +23,9 @@ from qiskit_ibm_runtime.models import QasmBackendConfiguration
 from qiskit_ibm_runtime.options_models.simulator import SimulatorOptions
 from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM_PARAMS_CONVERTERS
 
-from compile import Device
+import compile.outages as outages
+from compile import Compiled, Device, Executor, compile  # noqa: F401
+from qsim import Circuit, Input
 
 TOKEN = "s3cret-t0ken-of-nobody"
 
@@ -155,3 +158,22 @@ def cloud_device(service: FakeService) -> Device:
         QasmBackendConfiguration.from_dict(configuration), service, api, instance="crn:nobody"
     )
     return Device(backend)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeService:
+    monkeypatch.setattr(outages, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.chdir(tmp_path)
+    return FakeService(tmp_path / "server")
+
+
+@pytest.fixture
+def cloud(service: FakeService) -> Device:
+    return cloud_device(service)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """<Z> of both qubits is cos(input)."""
+    device = cloud_device(FakeService(tmp_path_factory.mktemp("server")))
+    return compile(Circuit(2).rx(Input(0), 0).cx(0, 1), device)

@@ -1,0 +1,179 @@
+"""What a model computes, operation by operation, by torch.export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node as ExportedNode
+from torch.utils._pytree import tree_map
+
+from classical.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The result of another operation, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: of its result, unique.
+        op: PyTorch's name, such as "conv2d"; operations in place have that of those that are not.
+        layer: name of the module it happens in, for messages.
+        target: what is called.
+        arguments: by their names in PyTorch's schema: `Ref`, tensors (parameters and constants) or
+            plain values, defaults included.
+        weight: name of its parameter "weight" in the model, if it has one.
+        shape: of its result, batch included.
+    """
+
+    name: str
+    op: str
+    layer: str
+    target: Any
+    arguments: Mapping[str, Any]
+    weight: str | None
+    shape: tuple[int, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Results it reads."""
+        return tuple(a.name for a in self.arguments.values() if isinstance(a, Ref))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operations in order, from one input to one output.
+
+    Attributes:
+        input: name of what is given.
+        output: name of what comes out.
+        nodes: the operations.
+        shape: of the input, batch included.
+    """
+
+    input: str
+    output: str
+    nodes: tuple[Node, ...]
+    shape: tuple[int, ...]
+
+    def users(self, name: str) -> tuple[Node, ...]:
+        """Operations that read a result."""
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+    def run(self, x: Tensor) -> dict[str, Tensor]:
+        """All results for an input of the traced shape, by name."""
+        values = {self.input: x}
+        with torch.no_grad():
+            for node in self.nodes:
+                filled = {
+                    key: values[a.name] if isinstance(a, Ref) else a
+                    for key, a in node.arguments.items()
+                }
+                if node.target._schema.is_mutable:
+                    first = next(iter(filled))
+                    filled[first] = filled[first].clone()
+                values[node.name] = node.target(**filled)
+        return values
+
+
+def trace(model: nn.Module, x: Tensor) -> Graph:
+    """The operations of a model in evaluation mode.
+
+    Args:
+        model: one tensor in, one tensor out; its weights are those of the graph.
+        x: an input, batch included.
+
+    Raises:
+        UsageError: if the model cannot be followed, or has more inputs or outputs.
+    """
+    check_device(model, x)
+    frozen = deepcopy(model).eval()
+    try:
+        program = torch.export.export(frozen, (x,))
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"torch.export cannot follow {type(model).__name__} on an input of shape "
+            f"{list(x.shape)}: {reason}"
+        ) from error
+    signature = program.graph_signature
+    if len(signature.user_inputs) != 1 or len(signature.user_outputs) != 1:
+        raise UsageError("a model to quantize takes one tensor and gives one tensor")
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    tensors = {
+        key: program.state_dict.get(name, program.constants.get(name))
+        for key, name in {**names, **signature.inputs_to_lifted_tensor_constants}.items()
+    }
+    nodes = []
+    current: dict[str, str] = {}  # what has overwritten a result
+    for exported in program.graph.nodes:
+        if exported.op == "call_function":
+            nodes.append(_node(exported, tensors, names, current))
+            if exported.target._schema.is_mutable:
+                current[nodes[-1].inputs[0]] = exported.name
+    return Graph(
+        str(signature.user_inputs[0]),
+        _latest(str(signature.user_outputs[0]), current),
+        tuple(nodes),
+        tuple(x.shape),
+    )
+
+
+def check_device(model: nn.Module, x: Tensor) -> None:
+    """Raise UsageError if a model and its input are on different devices."""
+    devices = {parameter.device for parameter in model.parameters()} | {x.device}
+    if len(devices) > 1:
+        raise UsageError(
+            f"model and data are on {' and '.join(sorted(map(str, devices)))}: "
+            "move both to one device by .to(device)"
+        )
+
+
+def _node(
+    node: ExportedNode,
+    tensors: Mapping[str, Tensor],
+    names: Mapping[str, str],
+    current: Mapping[str, str],
+) -> Node:
+    def resolve(argument: Any) -> Any:
+        if isinstance(argument, ExportedNode):
+            return tensors.get(argument.name, Ref(_latest(argument.name, current)))
+        return argument
+
+    given = dict(node.kwargs)
+    arguments = {}
+    for place, formal in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        default = given.get(formal.name, formal.default_value)
+        argument = node.args[place] if place < len(node.args) else default
+        arguments[formal.name] = tree_map(resolve, argument)
+    stack = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())
+    weight = next(
+        (names[a.name] for a in node.args if isinstance(a, ExportedNode) and a.name in names), None
+    )
+    value = node.meta.get("val")
+    return Node(
+        name=node.name,
+        op=node.target.overloadpacket.__name__.rstrip("_"),  # type: ignore[union-attr]
+        layer=stack[-1][0],
+        target=node.target,
+        arguments=arguments,
+        weight=weight,
+        shape=tuple(value.shape) if isinstance(value, Tensor) else (),
+    )
+
+
+def _latest(name: str, current: Mapping[str, str]) -> str:
+    while name in current:
+        name = current[name]
+    return name

@@ -1,0 +1,110 @@
+"""Convolutions and linear layers: whose weights are quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
+
+from classical.errors import UsageError
+from classical.metrics.running import evaluating
+from classical.quantization.affine import Scheme
+from classical.quantization.calibration import Calibration, fit
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def weighted_layers(model: nn.Module, skip: Collection[str] = ()) -> dict[str, nn.Module]:
+    """Convolutions and linear layers by name, but for some.
+
+    Raises:
+        UsageError: if there are none, or a name to skip is not among them.
+    """
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, _ConvNd))
+    }
+    check_names(skip, found)
+    found = {name: module for name, module in found.items() if name not in skip}
+    if not found:
+        raise UsageError("the model has no convolution or linear layer to quantize")
+    return found
+
+
+def check_names(names: Collection[str], layers: Mapping[str, object]) -> None:
+    """Raise UsageError if a name is not that of a layer."""
+    unknown = [name for name in names if name not in layers]
+    if unknown:
+        raise UsageError(
+            f"there is no convolution or linear layer {unknown[0]!r}: "
+            f"choose among {', '.join(layers)}"
+        )
+
+
+def plain_weight(layer: nn.Module, name: str) -> Tensor:
+    """The weight of a layer that can be overwritten.
+
+    Raises:
+        UsageError: if it is computed, as in quantization-aware training.
+    """
+    if parametrize.is_parametrized(layer, "weight"):
+        raise UsageError(
+            f"the weight of {name!r} is computed from others: make it plain by freeze(model) first"
+        )
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def quantize_weights(
+    model: Model, scheme: Scheme | Mapping[str, Scheme], calibration: Calibration | None = None
+) -> Model:
+    """A copy of the model with weights where the integers of a scheme can be.
+
+    Args:
+        model: any; biases and activations stay as they are.
+        scheme: of all convolutions and linear layers, or by their names; others stay.
+        calibration: gives the range of each block, by default `MinMax`.
+
+    Raises:
+        UsageError: for an unknown name, a weight that is computed, or groups that do not fit.
+
+    Example:
+        four_bits = quantize_weights(model, Scheme(4, per="channel"), MSE())
+    """
+    copy = deepcopy(model)
+    layers = weighted_layers(copy)
+    schemes = scheme if isinstance(scheme, Mapping) else dict.fromkeys(layers, scheme)
+    check_names(schemes, layers)
+    with torch.no_grad():
+        for name, chosen in schemes.items():
+            weight = plain_weight(layers[name], name)
+            weight.copy_(fit(weight, chosen, calibration).round(weight))
+    return copy
+
+
+def watch(model: nn.Module, x: Tensor, names: Collection[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Inputs and outputs of layers for an input of the model, in the order in which they work.
+
+    The model runs without gradients, in evaluation mode, and is left as it was.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    hooks = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _, inputs, output, name=name: found.__setitem__(name, (inputs[0], output))
+        )
+        for name in names
+    ]
+    try:
+        with evaluating(model):
+            model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

@@ -1,0 +1,90 @@
+"""Quantization-aware training: quantizers in the places of weights and before layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from classical.errors import UsageError
+from classical.quantization.graph import check_device
+from classical.quantization.layers import Model, plain_weight, weighted_layers
+
+_NAME = "input_quantizer"
+
+
+def prepare_qat(
+    model: Model,
+    x: Tensor,
+    *,
+    weights: Callable[[], nn.Module] | None = None,
+    activations: Callable[[], nn.Module] | None = None,
+    skip: Collection[str] = (),
+) -> Model:
+    """A copy of the model that computes with quantized numbers, and is trained as ever.
+
+    Args:
+        model: any.
+        x: samples that quantizers take their first ranges from, batch included.
+        weights: makes a quantizer for the weight of each convolution and linear layer:
+            `Rounded`, `LSQ`, `KMeans`, `BinaryWeight`, `TernaryWeight`.
+        activations: makes a quantizer for the input of each: `Running`, `LSQ`, `PACT`,
+            `BinaryActivation`.
+        skip: layers to leave alone, usually the first and the last.
+
+    Raises:
+        UsageError: for an unknown layer, one whose weight is computed already, or data on another
+            device.
+
+    Example:
+        student = prepare_qat(model, data.train.x[:256], weights=lambda: LSQ(4))
+        train(student, data)
+        small = freeze(student)
+    """
+    check_device(model, x)
+    copy = deepcopy(model)
+    owners: dict[int, str] = {}
+    for name, layer in weighted_layers(copy, skip).items():
+        weight = plain_weight(layer, name)
+        if owners.setdefault(id(weight), name) != name:
+            raise UsageError(
+                f"layers {owners[id(weight)]!r} and {name!r} share a weight: "
+                "skip them, or give each its own"
+            )
+        if weights:
+            parametrize.register_parametrization(layer, "weight", weights())
+        if activations:
+            layer.add_module(_NAME, activations().to(weight.device))
+            layer.register_forward_pre_hook(_quantize_input)
+    with torch.no_grad():
+        modes = [(module, module.training) for module in copy.modules()]
+        copy.eval()(x)
+        for module, training in modes:
+            module.training = training
+    return copy
+
+
+def freeze(model: Model) -> Model:
+    """A copy with plain weights, at the values that training ended with.
+
+    Quantizers of activations are taken out: what follows, such as `to_integer`, brings its own.
+    """
+    copy = deepcopy(model)
+    for module in copy.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+        if hasattr(module, _NAME):
+            delattr(module, _NAME)
+            hooks = module._forward_pre_hooks
+            for key in [key for key, hook in hooks.items() if hook is _quantize_input]:
+                del hooks[key]
+    return copy
+
+
+def _quantize_input(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    quantizer = getattr(layer, _NAME)
+    return quantizer(inputs[0]), *inputs[1:]
