@@ -13,7 +13,7 @@ from classical.quantization.affine import Affine, Scheme
 from classical.quantization.calibration import MSE, fit
 from classical.quantization.layers import Model, plain_weight, watch, weighted_layers
 
-# Settings of the paper: stretch of the sigmoid, weight of the regularizer, its first and last power.
+# Of the paper: stretch of the sigmoid, weight of the regularizer, its first and last power.
 _LOW, _HIGH = -0.1, 1.1
 _WEIGHT = 0.01
 _POWERS = (20.0, 2.0)

@@ -1,7 +1,7 @@
 """The range that integers cover: from data, by five criteria.
 
-Each is a class that is called with values [blocks, n] and a scheme, and gives the lowest and highest
-value that is not cut, each [blocks]. Another criterion is another such class.
+Each is a class that is called with values [blocks, n] and a scheme, and gives the lowest and the
+highest value that is not cut, each [blocks]. Another criterion is another such class.
 """
 
 from __future__ import annotations

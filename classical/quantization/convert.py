@@ -43,9 +43,7 @@ _LIMITS: dict[str, tuple[str | float, str | float]] = {
 """Activation functions that only cut, and where: a number, or the name of an argument."""
 
 
-def to_integer(
-    model: nn.Module, x: Tensor, calibration: Calibration | None = None
-) -> IntegerModel:
+def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = None) -> IntegerModel:
     """A network of integers that computes nearly what the model does.
 
     Batch normalization is folded, weights get 8 bits per channel, activations 8 bits with a zero
@@ -233,7 +231,9 @@ class _Converter:
         rescale = Rescale(
             *fixed_point(np.array([factor / output.scale])), output.zero_point, -128, 127
         )
-        pooled = Value(_pooled(value.shape, kernel, stride, padding), output.scale, output.zero_point)
+        pooled = Value(
+            _pooled(value.shape, kernel, stride, padding), output.scale, output.zero_point
+        )
         self._append(
             node,
             AvgPool2d(

@@ -39,7 +39,8 @@ def correct_bias(quantized: Model, model: nn.Module, x: Tensor) -> Model:
         found = watch(copy, x, [name])[name][1]
         with torch.no_grad():
             shift = _mean(layer, output) - _mean(layer, found)
-            layer.bias = nn.Parameter(shift if layer.bias is None else layer.bias + shift)
+            before = layer.bias
+            layer.bias = nn.Parameter(before + shift if isinstance(before, Tensor) else shift)
     return copy
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from torch import Tensor, nn
@@ -69,25 +70,29 @@ class HAQ:
         agent = _Agent(states.shape[1] + 1, self.seed)
         played: list[Found] = []
         for episode in range(self.episodes):
-            noise = _NOISE * _DECAY ** max(0, episode - self.warm_up)
-            steps, actions = agent.play(states, None if episode < self.warm_up else noise)
-            bits = self._within_budget(dict(zip(sizes, map(self._bits, actions), strict=True)), sizes)
+            learning = episode >= self.warm_up
+            noise = _NOISE * _DECAY ** (episode - self.warm_up) if learning else None
+            actions = agent.play(states, noise)
+            bits = self._within_budget([self._bits(action) for action in actions], sizes)
             played.append(Found(bits, evaluate(with_bits(model, bits))))
-            agent.remember(steps, actions, played[-1].worth)
-            if episode >= self.warm_up:
+            # What counts for the critic are the bits that are left after the budget.
+            kept = [(n - self.least + 0.5) / (self.most - self.least + 1) for n in bits.values()]
+            agent.remember(states, kept, played[-1].worth)
+            if learning:
                 agent.learn()
         return max(played, key=lambda found: found.worth)
 
     def _bits(self, action: float) -> int:
         return min(self.most, self.least + int(action * (self.most - self.least + 1)))
 
-    def _within_budget(self, bits: dict[str, int], sizes: Mapping[str, int]) -> dict[str, int]:
+    def _within_budget(self, wished: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int]:
+        bits = dict(zip(sizes, wished, strict=True))
         budget = self.mean_bits * sum(sizes.values())
-        while True:
-            for name in bits:
-                if sum(n * sizes[layer] for layer, n in bits.items()) <= budget:
-                    return bits
-                bits[name] = max(self.least, bits[name] - 1)
+        for name in cycle(bits):
+            if sum(n * sizes[layer] for layer, n in bits.items()) <= budget:
+                break
+            bits[name] = max(self.least, bits[name] - 1)
+        return bits
 
 
 @dataclass(frozen=True)
@@ -126,22 +131,23 @@ class _Agent:
         ]
         self.seen: list[Tensor] = []
 
-    def play(self, states: Tensor, noise: float | None) -> tuple[Tensor, list[float]]:
-        """What the actor saw [layers, features] and did, each from 0 to 1; at random without noise."""
-        steps, actions = [], [1.0]
+    def play(self, states: Tensor, noise: float | None) -> list[float]:
+        """An action for each of the states [layers, features], from 0 to 1; None is at random."""
+        actions: list[float] = []
         for state in states:
-            steps.append(torch.cat([state, torch.tensor(actions[-1:])]))
-            with torch.no_grad():
-                action = float(self.actor(steps[-1]))
             draw = float(torch.randn((), generator=self.generator))
             chance = float(torch.rand((), generator=self.generator))
-            actions.append(chance if noise is None else min(1.0, max(0.0, action + noise * draw)))
-        return torch.stack(steps), actions[1:]
+            with torch.no_grad():
+                wish = float(self.actor(torch.cat([state, torch.tensor([1.0, *actions][-1:])])))
+            actions.append(chance if noise is None else min(1.0, max(0.0, wish + noise * draw)))
+        return actions
 
-    def remember(self, steps: Tensor, actions: list[float], reward: float) -> None:
+    def remember(self, states: Tensor, actions: list[float], reward: float) -> None:
         """Keep an episode."""
-        rewards = torch.full((len(steps), 1), reward)
-        self.seen.append(torch.cat([steps, torch.tensor(actions)[:, None], rewards], 1))
+        done = torch.tensor(actions)[:, None]
+        previous = torch.cat([torch.ones(1, 1), done[:-1]])
+        rewards = torch.full_like(done, reward)
+        self.seen.append(torch.cat([states, previous, done, rewards], 1))
 
     def learn(self) -> None:
         """A few steps of both on what was seen, rewards from their mean in their own spread."""

@@ -14,9 +14,9 @@ _HEAD = struct.Struct("<IHI")  # symbols, size of the alphabet, bytes of code wo
 
 
 def code_lengths(counts: np.ndarray) -> np.ndarray:
-    """Bits of the code word of each symbol, for the shortest text with at most `MAX_LENGTH` bits.
+    """Bits of the code word of each symbol, at most `MAX_LENGTH`, for the shortest text.
 
-    By package-merge (Larmore and Hirschberg, 1990), which is Huffman's code where no word is longer.
+    By package-merge (Larmore and Hirschberg, 1990): Huffman's code, where that has no longer word.
 
     Args:
         counts: of each symbol in the text, int64 [symbols]; at most 2**15 symbols.

@@ -75,9 +75,7 @@ def _run(layer: Layer, *inputs: Tensor) -> Tensor:
 def _(layer: Conv2d, q: Tensor) -> Tensor:
     padded = _padded(q, layer.padding, layer.pad_value)
     weight, bias = _double(layer.weight), _double(layer.bias)
-    return _rescale(
-        conv2d(padded, weight, bias, layer.stride, groups=layer.groups), layer.rescale
-    )
+    return _rescale(conv2d(padded, weight, bias, layer.stride, groups=layer.groups), layer.rescale)
 
 
 @_run.register

@@ -32,9 +32,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Rescale:
-    """From int32 to int8: clamp(zero_point + (x * multiplier + 2**(shift - 1) >> shift), low, high).
+    """From int32 to int8: clamp(zero_point + ((x * multiplier + half) >> shift), low, high).
 
-    The product takes 64 bits, the shift is arithmetic: halves are rounded up.
+    `half` is 2**(shift - 1). The product takes 64 bits and the shift is arithmetic, so halves are
+    rounded up.
 
     Attributes:
         multiplier: int32 [channels], or [1] for all.
@@ -202,7 +203,7 @@ def fixed_point(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if not np.all(np.isfinite(factors) & (factors > 0) & (factors < 2.0**29)):
         raise UsageError(f"a factor between scales is {factors}: check the calibration data")
-    mantissa, exponent = np.frexp(factors)
+    exponent = np.frexp(factors)[1]
     shift = np.minimum(31 - exponent, 62)
     multiplier = np.round(factors * 2.0**shift)
     # A mantissa that rounds up to one more bit.

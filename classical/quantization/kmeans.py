@@ -44,7 +44,7 @@ class KMeans(nn.Module):
 
     Only the values are trained; the weights keep their clusters. The gradient of a value is the
     mean over its weights, so that learning rates of weights suit (Deep Compression takes the sum).
-    Weights that are exactly zero, as pruning leaves them, stay zero: that is then one of the values.
+    Weights that are exactly zero, as pruning leaves them, stay zero, which is then a value.
 
     Args:
         bits: 1 to 8.

@@ -25,7 +25,7 @@ def weighted_layers(model: nn.Module, skip: Collection[str] = ()) -> dict[str, n
     Raises:
         UsageError: if there are none, or a name to skip is not among them.
     """
-    found = {
+    found: dict[str, nn.Module] = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, (nn.Linear, _ConvNd))

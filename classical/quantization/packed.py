@@ -5,7 +5,7 @@
 All numbers are little-endian. The header is JSON, compressed by zlib: for each entry of the state
 dict its name, shape, dtype, number of values (0 for a tensor that is stored as it is) and bytes. A
 tensor of shared values is its values, one byte of form, and Huffman codes: form 0 of the labels of
-all weights, form 1 of the labels of those that are not the first value, and of the gaps before them.
+all weights; form 1 of the labels of those without the first value, and of the gaps before them.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def unpack(path: str | Path) -> dict[str, Tensor]:
     try:
         entries = json.loads(zlib.decompress(data[_HEAD.size : _HEAD.size + length]))
         return _restore(entries, data[_HEAD.size + length :])
-    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RuntimeError, zlib.error) as error:
         raise UsageError(f"{path} is no packed model, though its checksum fits: {error}") from error
 
 
@@ -111,7 +111,7 @@ def _shared_weights(model: nn.Module) -> dict[str, tuple[np.ndarray, Tensor]]:
     found = {}
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module, "weight"):
-            computed = module.parametrizations["weight"]  # type: ignore[index, operator]
+            computed = module.parametrizations["weight"]
             if isinstance(computed[0], KMeans):
                 labels = computed[0].labels.flatten().cpu().numpy()
                 found[f"{name}.weight".lstrip(".")] = (labels, computed.original)

@@ -76,6 +76,9 @@ def freeze(model: Model) -> Model:
     copy = deepcopy(model)
     for module in copy.modules():
         if parametrize.is_parametrized(module, "weight"):
+            # Copies share the class made for the weight, and removing would take it from all.
+            shared = type(module)
+            module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
             parametrize.remove_parametrizations(module, "weight")
         if hasattr(module, _NAME):
             delattr(module, _NAME)

@@ -71,7 +71,11 @@ def allocate_bits(
     bits = {name: max(worth) for name, worth in sensitivities.items()}
     while sum(n * sizes[name] for name, n in bits.items()) > budget:
         moves = [
-            ((sensitivities[name][n] - sensitivities[name][lower]) / ((n - lower) * sizes[name]), name, lower)
+            (
+                (sensitivities[name][n] - sensitivities[name][lower]) / ((n - lower) * sizes[name]),
+                name,
+                lower,
+            )
             for name, n in bits.items()
             for lower in sensitivities[name]
             if lower < n

@@ -30,7 +30,7 @@ def _run(model: IntegerModel, q: np.ndarray) -> np.ndarray:
         inputs = [values[number].astype(np.int32) for number in layer.inputs]
         found = _layer(layer, *inputs)
         assert found.shape[1:] == layer.output.shape
-        assert -128 <= found.min()
+        assert found.min() >= -128
         assert found.max() <= 127
         values.append(found.astype(np.int8))
     return values[-1]

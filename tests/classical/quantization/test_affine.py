@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -13,6 +13,7 @@ from classical.quantization.quantizers import Rounded
 X = torch.tensor([[-1.0, 0.0, 2.0, 0.5], [0.01, -0.03, 0.02, 0.0]])
 
 
+@settings(deadline=None)
 @given(
     st.integers(2, 10),
     st.booleans(),

@@ -100,7 +100,7 @@ def test_it_is_exact_and_close(name: str, oracle: Oracle) -> None:
     assert model.training
     network = to_integer(model, x)
     assert model.training
-    expected = model.eval()(x)
+    expected = model.eval()(x).detach()
     q = torch.randint(-128, 128, (8, 2, 12, 12), dtype=torch.int8)
     found = run_integer(network, q)
     assert found.dtype == torch.int8
@@ -133,7 +133,9 @@ def test_folded_normalizations_change_nothing() -> None:
 
 def test_normalizations_of_linear_layers_and_those_without_a_layer() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3, bias=False), nn.BatchNorm1d(3, affine=False))
+    model = nn.Sequential(
+        nn.BatchNorm1d(4), nn.Linear(4, 3, bias=False), nn.BatchNorm1d(3, affine=False)
+    )
     x = torch.randn(50, 4) + 1
     model(x)
     folded = fold_batch_norm(model, x)
@@ -169,6 +171,7 @@ def test_fixed_point_factors_are_as_good_as_31_bits(factor: float, x: int) -> No
     assert abs(x * multiplier + (1 << (shift - 1))) < 2**63
 
 
+@settings(deadline=None)
 @given(st.floats(1e-4, 1e4), st.floats(1e-4, 1e4))
 def test_shared_factors_fit_32_bits(first: float, second: float) -> None:
     factors, shift = shared_fixed_point(first, second)
@@ -219,7 +222,7 @@ def test_models_that_cannot_be_followed_are_refused() -> None:
 def test_layers_used_twice_and_computed_weights_are_refused() -> None:
     linear = nn.Linear(4, 4)
     x = torch.randn(8, 4)
-    with pytest.raises(UsageError, match="'0' is used more than once"):
+    with pytest.raises(UsageError, match="is used more than once"):
         fold_batch_norm(nn.Sequential(linear, nn.BatchNorm1d(4), linear), x)
     model = prepare_qat(nn.Sequential(linear), x, weights=lambda: Rounded(Scheme(8)))
     with pytest.raises(UsageError, match="computed from others: make them plain by freeze"):
