@@ -68,7 +68,8 @@ def train(
         data: its training part is trained on, its validation part is watched.
         config: settings, by default those of `TrainConfig`.
         seed: of the order of the samples, and of dropout and the like.
-        loss: what is minimized; a closure over a teacher makes distillation of it.
+        loss: what is minimized; one that is a module trains its own parameters along, as the
+            losses of `classical.distillation` do.
         after_step: called with the model after every step.
         after_epoch: called with the number of finished epochs and what the last one came to.
 
@@ -79,7 +80,8 @@ def train(
         UsageError: if the loss is no longer a finite number.
     """
     config = config or TrainConfig()
-    trained = [p for p in model.parameters() if p.requires_grad]
+    learners = nn.ModuleList(m for m in (model, loss) if isinstance(m, nn.Module))
+    trained = [p for p in learners.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(
         trained, config.lr, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
     )

@@ -45,13 +45,23 @@ class SamePadding(nn.Module):
 
 
 def convolution(
-    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, relu: bool = True
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    relu: bool = True,
+    same: bool = True,
 ) -> nn.Sequential:
-    """Convolution, batch normalization and ReLU6."""
+    """Convolution, batch normalization and ReLU6.
+
+    With `same` strides pad as TensorFlow does, else by half a kernel on every side.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    if stride > 1:
+    same = same and stride > 1
+    if same:
         layers["pad"] = SamePadding(kernel, stride)
-    border = 0 if stride > 1 else kernel // 2
+    border = 0 if same else kernel // 2
     layers["conv"] = nn.Conv2d(inputs, outputs, kernel, stride, border, groups=groups, bias=False)
     layers["norm"] = nn.BatchNorm2d(outputs, eps=_EPSILON)
     if relu:
@@ -62,13 +72,21 @@ def convolution(
 class InvertedResidual(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection (MobileNetV2, arXiv:1801.04381)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        same: bool = True,
+    ) -> None:
         super().__init__()
         width = inputs * expansion
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if expansion > 1:
             layers["expand"] = convolution(inputs, width)
-        layers["depthwise"] = convolution(width, width, kernel, stride, groups=width)
+        layers["depthwise"] = convolution(width, width, kernel, stride, width, same=same)
         layers["project"] = convolution(width, outputs, relu=False)
         self.layers = nn.Sequential(layers)
         self.residual = stride == 1 and inputs == outputs

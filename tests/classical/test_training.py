@@ -47,6 +47,22 @@ def test_frozen_parameters_stay(digits: DataSet) -> None:
     assert torch.equal(model[1].weight, before)
 
 
+def test_a_loss_that_is_a_module_trains_along(digits: DataSet) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+            self.frozen = nn.Parameter(torch.ones(()), requires_grad=False)
+
+        def forward(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return nn.functional.cross_entropy(self.scale * self.frozen * model(x), y)
+
+    loss = Scaled()
+    train(_model(), digits, TrainConfig(epochs=1), loss=loss)
+    assert loss.scale != 1
+    assert loss.frozen == 1
+
+
 def test_a_loss_that_is_no_number_stops(digits: DataSet) -> None:
     with pytest.raises(UsageError, match="in epoch 1 the loss became nan: lower the learning rate"):
         train(_model(), digits, loss=lambda model, x, y: model(x).sum() * float("nan"))
