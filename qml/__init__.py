@@ -37,7 +37,7 @@ _HOMES = {
     "NoiseInjection": "qml.noise_aware.injection",
     "Normalization": "qml.noise_aware.normalization",
     "Objective": "qml.pruning",
-    "OnChip": "qml.onchip.executor",
+    "OnChip": "qml.onchip.chip",
     "OnChipConfig": "qml.onchip.training",
     "OneProcess": "qml.pools",
     "ParetoRank": "qml.nas.pareto",

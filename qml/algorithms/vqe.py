@@ -11,7 +11,7 @@ from torch import Tensor
 
 from qml.algorithms.minimize import Minimum, minimize, small_weights
 from qml.nn.layers import times
-from qml.nn.model import Executor
+from qml.nn.model import Runner
 from qsim import Circuit, PauliSum, Weight, expval
 from qsim.errors import UsageError
 from qsim.observables import Observable
@@ -22,7 +22,7 @@ def vqe(
     hamiltonian: PauliSum,
     *,
     weights: Tensor | None = None,
-    executor: Executor | None = None,
+    runner: Runner | None = None,
     seed: int = 0,
     **training: Any,
 ) -> Minimum:
@@ -33,7 +33,7 @@ def vqe(
             `hartree_fock`, or one that a search has found.
         hamiltonian: of the energy.
         weights: where to start; small ones by default.
-        executor: what runs the circuit; `compile.noisy(compile.compile(circuit, device), device)`
+        runner: what runs the circuit; `compile.noisy(compile.compile(circuit, device), device)`
             trains it under the exact noise of a device.
         seed: of the first weights.
         training: optimizer, steps and tolerance of `qml.algorithms.minimize.minimize`.
@@ -51,7 +51,7 @@ def vqe(
         True
     """
     start = small_weights(circuit, seed) if weights is None else weights
-    run = partial(expval, circuit) if executor is None else executor.expval
+    run = partial(expval, circuit) if runner is None else runner.expval
     return minimize(lambda w: run([hamiltonian], w)[0], start, **training)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from compile import Device
 from qml.data.tasks import Split, load_task
-from qml.nas.estimators import Estimator, ExactNoise, SurvivingSignal
+from qml.nas.estimators import EXACT_QUBITS, Estimator, default_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
@@ -30,9 +30,6 @@ from qml.pools import OneProcess
 from qml.training.loop import TrainConfig, epoch_generator, fit
 from qsim import Circuit
 
-EXACT_QUBITS = 6
-"""Up to so many qubits noise is exact: the state of n qubits under noise has 4**n numbers. Beyond,
-trajectories serve, and a first-order estimate of the signal in the search."""
 INITIAL_SPREAD = 0.1  # radians
 
 
@@ -136,7 +133,7 @@ class Cell:
     @property
     def estimator(self) -> Estimator:
         """Scores candidates under the device's noise."""
-        return ExactNoise() if self.exact else SurvivingSignal()
+        return default_estimator(self.task.num_qubits)
 
     def evaluations(
         self, space: GeneSpace, estimator: Estimator, *, tuned: bool = False

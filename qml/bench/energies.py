@@ -119,8 +119,8 @@ class EnergyCell:
     def through_noise(self, solved: Solved) -> Solved:
         """The same circuit, trained further through the exact noise of the device."""
         compiled = compile(solved.circuit, self.device, layout=solved.layout, seed=self.seed)
-        executor = noisy(compiled, self.device)
-        found = vqe(solved.circuit, self.hamiltonian, weights=solved.weights, executor=executor)
+        runner = noisy(compiled, self.device)
+        found = vqe(solved.circuit, self.hamiltonian, weights=solved.weights, runner=runner)
         return replace(solved, weights=found.weights)
 
     def pruned(self, solved: Solved) -> Solved:

@@ -230,7 +230,7 @@ def _quantumnat(
     if inject:
         factor = cell.sizes.injection
         run = cell.under_noise(
-            model, cell.gene.layout, executor=lambda circuit: NoiseInjection(circuit, factor)
+            model, cell.gene.layout, runner=lambda circuit: NoiseInjection(circuit, factor)
         )
     if levels is None:
         cell.fit(run, cell.sizes.epochs)

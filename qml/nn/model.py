@@ -24,7 +24,7 @@ INITIAL_ANGLE = 0.5
 does not use then hardly change what the others have to learn."""
 
 
-class Executor(Protocol):
+class Runner(Protocol):
     """Gives expectation values of a circuit otherwise than its simulation without noise does.
 
     `compile.NoisyCircuit` is one, `NoiseInjection` and `OnChip` are others. One that is a module
@@ -37,7 +37,7 @@ class Executor(Protocol):
         circuit and of the layer: real [batch, observables]."""
 
 
-Runnable: TypeAlias = Circuit | Executor
+Runnable: TypeAlias = Circuit | Runner
 
 
 class QuantumLayer(nn.Module):
@@ -59,7 +59,7 @@ class QuantumLayer(nn.Module):
 
     Attributes:
         circuit: the circuit.
-        executor: what runs it, see `on`; None for the simulator.
+        runner: what runs it, see `on`; None for the simulator.
         weights: float [num_weights], the parameter that is trained and saved.
     """
 
@@ -89,17 +89,17 @@ class QuantumLayer(nn.Module):
                 f"but the tensor given has the shape {list(weights.shape)}"
             )
         self.circuit = circuit
-        self.executor: Executor | None = None
+        self.runner: Runner | None = None
         self.observables = check_observables(observables, circuit.num_qubits)
         self.amplitudes = amplitudes
         self.options = options
         self.weights = nn.Parameter(weights.detach().clone())
 
-    def on(self, executor: Executor | None, **options: Any) -> Self:
-        """The same layer, run by `executor` with these options alone; both share their weights.
+    def on(self, runner: Runner | None, **options: Any) -> Self:
+        """The same layer, run by `runner` with these options alone; both share their weights.
 
         Training one trains the other, so a model can be trained on a device's noise and evaluated
-        without it, or the other way round. Without an executor, the simulator runs it.
+        without it, or the other way round. Without a runner, the simulator runs it.
 
         Example:
             noisy = compile.noisy(compile.compile(model.circuit, device), device)
@@ -109,16 +109,16 @@ class QuantumLayer(nn.Module):
             evaluate(model.on(noisy, shots=8192), task.test)  # and that of shots
 
         Raises:
-            UsageError: for an executor where samples are amplitudes, which no device starts from.
+            UsageError: for a runner where samples are amplitudes, which no device starts from.
         """
-        if self.amplitudes and executor is not None:
+        if self.amplitudes and runner is not None:
             raise UsageError(
                 "samples that are amplitudes cannot be run on a device, which starts from |0...0>: "
                 "prepare them by gates, as an encoder"
             )
         other = view(self)
-        other._modules.pop("executor", None)  # PyTorch lets only modules replace a module
-        other.executor = executor
+        other._modules.pop("runner", None)  # PyTorch lets only modules replace a module
+        other.runner = runner
         other.options = options
         return other
 
@@ -126,9 +126,9 @@ class QuantumLayer(nn.Module):
         """x [batch, num_inputs] in radians, or amplitudes -> real [batch, observables].
 
         `circuit` stands in for the layer's own: a sub-circuit over the same weights, or an
-        executor of it.
+        runner of it.
         """
-        own = self.circuit if self.executor is None else self.executor
+        own = self.circuit if self.runner is None else self.runner
         run = own if circuit is None else circuit
         if not isinstance(run, Circuit):
             return run.expval(self.observables, self.weights, x, **self.options)
@@ -142,9 +142,9 @@ class QuantumLayer(nn.Module):
     def replaced(self, circuit: Circuit, weights: Tensor) -> Self:
         """The same layer with another circuit and its weights [circuit.num_weights].
 
-        It shares nothing, and no executor, which would run the circuit that was replaced.
+        It shares nothing, and no runner, which would run the circuit that was replaced.
         """
-        other = view(self if self.executor is None else self.on(None))
+        other = view(self if self.runner is None else self.on(None))
         other._modules = deepcopy(other._modules)
         other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
         return other

@@ -8,7 +8,7 @@ from typing import Any, cast
 from torch import nn
 
 from compile import Device, NoisyCircuit, compile, noisy
-from qml.nn.model import AnyModule, Executor, QuantumLayer, view
+from qml.nn.model import AnyModule, QuantumLayer, Runner, view
 
 
 def on_device(
@@ -19,7 +19,7 @@ def on_device(
     level: int = 3,
     seed: int = 0,
     idle: bool = False,
-    executor: Callable[[NoisyCircuit], Executor] | None = None,
+    runner: Callable[[NoisyCircuit], Runner] | None = None,
     **options: Any,
 ) -> AnyModule:
     """The model with every quantum layer compiled for a device and run under its exact noise.
@@ -32,7 +32,7 @@ def on_device(
         device: what to compile for.
         layout, level, seed: as for `compile.compile`, for every layer.
         idle: whether qubits relax while they wait, too.
-        executor: what runs the compiled circuits instead, such as `NoiseInjection`.
+        runner: what runs the compiled circuits instead, such as `NoiseInjection`.
         options: how they are run, such as shots=8192.
 
     Raises:
@@ -42,7 +42,7 @@ def on_device(
     def compiled(layer: QuantumLayer) -> QuantumLayer:
         circuit = compile(layer.circuit, device, layout=layout, level=level, seed=seed)
         found = noisy(circuit, device, idle=idle)
-        return layer.on(found if executor is None else executor(found), **options)
+        return layer.on(found if runner is None else runner(found), **options)
 
     return cast(AnyModule, _rewired(model, compiled))
 

@@ -24,7 +24,7 @@ from qsim.observables import Observables
 
 
 class NoiseInjection(nn.Module):
-    """Runs a compiled circuit with sampled Pauli errors: an executor for `QuantumLayer.on`.
+    """Runs a compiled circuit with sampled Pauli errors: a runner for `QuantumLayer.on`.
 
     In evaluation it gives the exact noise of the device, neither twirled nor scaled.
 

@@ -10,7 +10,7 @@ import torch
 from compile import estimate_usage
 from compile.execution.usage import OVERHEAD
 from qml.nn.model import QuantumLayer
-from qml.onchip.executor import OnChip
+from qml.onchip.chip import OnChip
 from qml.onchip.training import OnChipConfig
 
 

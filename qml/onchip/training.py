@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from qml.data.tasks import Split
 from qml.nn.model import QuantumLayer
-from qml.onchip.executor import OnChip
+from qml.onchip.chip import OnChip
 from qml.onchip.pruning import GradientPruning
 from qml.training.checkpoints import read_tensors, write_tensors
 from qml.training.loop import Loss, epoch_generator, load_model

@@ -74,11 +74,9 @@ def test_under_noise_few_gates_win():
     energies = []
     for circuit in (efficient_su2(hartree_fock(electrons), reps=1), uccsd(electrons)):
         clean = vqe(circuit, molecule.hamiltonian("parity"))
-        executor = noisy(compile(circuit, device), device)
+        runner = noisy(compile(circuit, device), device)
         start = clean.weights
-        found = vqe(
-            circuit, molecule.hamiltonian("parity"), weights=start, executor=executor, steps=2
-        )
+        found = vqe(circuit, molecule.hamiltonian("parity"), weights=start, runner=runner, steps=2)
         assert found.value <= found.history[0]
         assert found.value > clean.value + CHEMICAL_ACCURACY
         energies.append(found.value)

@@ -65,7 +65,7 @@ def test_gradients_average_to_the_exact_ones(classifier, quito):
 
 
 def test_only_training_draws(classifier, quito):
-    model, x = on_device(classifier, quito, executor=NoiseInjection), 3 * torch.rand(6, 3)
+    model, x = on_device(classifier, quito, runner=NoiseInjection), 3 * torch.rand(6, 3)
     assert not torch.equal(model.train()(x), model(x))
     torch.testing.assert_close(predict(model, x), predict(on_device(classifier, quito), x))
 
@@ -76,7 +76,7 @@ def test_training_with_it_is_repeatable(classifier, quito):
     for _ in "ab":
         with torch.no_grad():
             classifier.weights.copy_(first)
-        model = on_device(classifier, quito, executor=NoiseInjection)
+        model = on_device(classifier, quito, runner=NoiseInjection)
         fit(model, split, split, TrainConfig(epochs=2), seed=3)
         weights.append(classifier.weights.detach().clone())
     assert torch.equal(*weights)

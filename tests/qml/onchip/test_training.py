@@ -16,8 +16,8 @@ from torch import nn
 
 from qml.data.tasks import Split
 from qml.nn.model import Classifier
+from qml.onchip.chip import OnChip
 from qml.onchip.cost import estimate_cost
-from qml.onchip.executor import OnChip
 from qml.onchip.pruning import GradientPruning
 from qml.onchip.training import OnChipConfig, train_on_chip
 from qml.training.loop import evaluate
@@ -94,7 +94,7 @@ def small_training(path):
     from compile import Device
     from qml.data.tasks import Split
     from qml.nn.model import Classifier
-    from qml.onchip.executor import OnChip
+    from qml.onchip.chip import OnChip
     from qml.onchip.training import OnChipConfig, train_on_chip
     from qsim import Circuit, Input, Weight
 

@@ -238,7 +238,7 @@ def test_pruning_under_noise():
         seed=0, criterion=LossIncrease(Objective(noisy, split)),
     )  # fmt: skip
     assert pruned.circuit.num_weights < model.circuit.num_weights
-    assert pruned.executor is None
+    assert pruned.runner is None
     torch.testing.assert_close(pruned(split.x), model(split.x), atol=1e-5, rtol=0)
 
 

@@ -379,7 +379,7 @@ def test_savings_are_those_of_the_device_run_model():
     # Open weights take a few pulses more.
     assert row.noisy_accuracy == pytest.approx(evaluate(noisy_model, split).accuracy, abs=0.03)
     rough = quantize(noisy_model, uniform_grid(model.circuit, 4))
-    assert rough.executor is noisy_model.executor
+    assert rough.runner is noisy_model.runner
 
 
 def test_quantize_leaves_a_trained_readout_alone():

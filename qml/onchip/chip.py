@@ -21,7 +21,7 @@ _SEEDS = 2**31
 
 
 class OnChip:
-    """Measures a circuit on a device, and its gradients: an executor for `QuantumLayer.on`.
+    """Measures a circuit on a device, and its gradients: a runner for `QuantumLayer.on`.
 
     Values and all shifts of their gradient travel in one job of one PUB: every angle is a parameter
     of the circuit, which is compiled once. Without gradients it is evaluation with shots.

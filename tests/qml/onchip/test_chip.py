@@ -7,7 +7,7 @@ import torch
 
 from compile import compile, execution, noisy
 from qml.nn.model import QuantumLayer
-from qml.onchip.executor import OnChip
+from qml.onchip.chip import OnChip
 from qml.training.loop import predict
 from qsim import Circuit, PauliString, UsageError, Weight
 from qsim.gradients.rules import Spsa
@@ -19,8 +19,8 @@ X = torch.tensor([[0.4, 1.2], [2.0, 0.3], [1.0, 1.0]])
 def exact(model, chip):
     """Values and gradients of a weighted sum under the device's exact noise."""
     layout = chip.compiled.initial_layout
-    executor = noisy(compile(model.circuit, chip.device, layout=layout), chip.device)
-    return gradient(model.on(executor))
+    runner = noisy(compile(model.circuit, chip.device, layout=layout), chip.device)
+    return gradient(model.on(runner))
 
 
 def gradient(model, x=X):
@@ -51,7 +51,7 @@ def test_one_job_takes_all_shifts(classifier, quito, monkeypatch):
     chip, rows = OnChip(classifier.circuit, quito, shots=10), []
     run = execution.run
     monkeypatch.setattr(
-        "qml.onchip.executor.run", lambda *a, **k: rows.append(len(a[2])) or run(*a, **k)
+        "qml.onchip.chip.run", lambda *a, **k: rows.append(len(a[2])) or run(*a, **k)
     )
     gradient(classifier.on(chip))
     # Two shifts for each of the four rotations, four for the controlled one.
@@ -76,8 +76,8 @@ def test_gradients_of_inputs(classifier, quito):
     chip, x = OnChip(classifier.circuit, quito, shots=SHOTS), X[:1].clone().requires_grad_()
     slopes = []
     layout = chip.compiled.initial_layout
-    executor = noisy(compile(classifier.circuit, quito, layout=layout), quito)
-    for run in (chip, executor):
+    runner = noisy(compile(classifier.circuit, quito, layout=layout), quito)
+    for run in (chip, runner):
         slopes += torch.autograd.grad(classifier.on(run)(x)[:, 1].sum(), x)
     assert (slopes[0] - slopes[1]).abs().max() < 0.2
     assert slopes[1].abs().max() > 0.4
