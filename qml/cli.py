@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from qml.job.pipeline import Job
     from qml.runs import RunFolder
 
-DEFAULT_TASK = "digits-4"
-DEFAULT_DEVICE = "FakeQuitoV2"
-DEFAULT_SEED = 0
+DEFAULTS: dict[str, Any] = {
+    "task": "digits-4",
+    "device": "FakeQuitoV2",
+    "preset": DEFAULT_PRESET,
+    "seed": 0,
+}
 WRONG_USE = 2
 INTERRUPTED = 130
 
@@ -77,23 +80,41 @@ def run(
         str | None,
         typer.Option(
             help="digits-4, mnist-2, vowel-4 ... (an unknown one lists all).",
-            show_default=DEFAULT_TASK,
+            show_default=DEFAULTS["task"],
         ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
             help="A snapshot ('qml devices' lists them) or, with a saved account, a real device.",
-            show_default=DEFAULT_DEVICE,
+            show_default=DEFAULTS["device"],
         ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"Sizes: {', '.join(PRESETS)}.", show_default=DEFAULT_PRESET),
+        typer.Option(help=f"Sizes: {', '.join(PRESETS)}.", show_default=DEFAULTS["preset"]),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Of every random draw.", show_default=str(DEFAULT_SEED)),
+        typer.Option(min=0, help="Of every random draw.", show_default=str(DEFAULTS["seed"])),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="Design space: u3cu3, zz_ry, rxyz, zx_xx, rxyz_u1_cu3, ibmq_basis.",
+            show_default="u3cu3",
+        ),
+    ] = None,
+    estimator: Annotated[
+        str | None,
+        typer.Option(
+            help="Scores candidates: noise, success, signal, shots, quest.",
+            show_default="noise; signal from 7 qubits on",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Search in so many, with the same result.", show_default="1"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -102,31 +123,33 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
 ) -> None:
     """Train a classifier, search circuit and qubits for a device, prune it and run it there."""
-    choices = {"task": task, "device": device, "preset": preset, "seed": seed, "out": out}
-    given = [f"--{name}" for name, value in choices.items() if value is not None]
+    choices: dict[str, Any] = {
+        "task": task,
+        "device": device,
+        "preset": preset,
+        "seed": seed,
+        "space": space,
+        "estimator": estimator,
+        "processes": processes,
+        "out": out,
+    }
+    given = {name: value for name, value in choices.items() if value is not None}
     if resume is not None and given:
-        raise UsageError(
-            f"--resume goes on with the settings of the run: leave out {' and '.join(given)}"
-        )
+        options = " and ".join(f"--{name}" for name in given)
+        raise UsageError(f"--resume goes on with the settings of the run: leave out {options}")
     if resume is not None:
         _continue(resume)
     else:
-        _start(
-            task or DEFAULT_TASK,
-            device or DEFAULT_DEVICE,
-            preset or DEFAULT_PRESET,
-            DEFAULT_SEED if seed is None else seed,
-            out,
-        )
+        _start(**given)
 
 
-def _start(task: str, device: str, preset: str, seed: int, out: Path | None) -> None:
+def _start(out: Path | None = None, **given: Any) -> None:
     console = Console()
     with console.status("Loading packages, data and device"):
         from qml.job.pipeline import Job, JobConfig
 
-        config = JobConfig.from_names(task, device, preset, seed)
-        job = Job.create(config, out or _default_folder(task, device))
+        config = JobConfig.from_names(**(DEFAULTS | given))
+        job = Job.create(config, out or _default_folder(config.task, config.device))
     _work(console, job)
 
 

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from types import TracebackType
@@ -138,6 +139,16 @@ class RayPool(Generic[Item, Found]):
         while waiting:
             (task,), _ = self._ray.wait(list(waiting))
             yield waiting.pop(task), self._ray.get(task)
+
+
+@contextmanager
+def local_pool(work: Callable[[Item], Found], processes: int) -> Iterator[Pool[Item, Found]]:
+    """A pool of so many processes of this computer; one is this process itself."""
+    if processes == 1:
+        yield OneProcess(work)
+        return
+    with LocalPool(work, processes) as pool:
+        yield pool
 
 
 def _sendable(work: Callable[[Item], Found]) -> Callable[[Item], Found]:

@@ -34,7 +34,7 @@ from qml.bench.measure import measure
 from qml.bench.rows import ABLATIONS, ROWS
 from qml.chemistry.molecules import load_molecule
 from qml.data.tasks import load_task
-from qml.pools import LocalPool, OneProcess
+from qml.pools import local_pool
 from qml.progress import Reporter
 from qml.runs import RunFolder
 from qsim.errors import UsageError
@@ -171,11 +171,8 @@ def run_study(
     """Do what is left of the cells, in so many processes."""
     work = CellWork(folder.path, sizes, ablations)
     reporter.start("Tasks on devices", len(names), 0, "cells")
-    if processes == 1:
-        _report(OneProcess(work)(names), reporter)
-    else:
-        with LocalPool(work, processes) as pool:
-            _report(pool(names), reporter)
+    with local_pool(work, processes) as pool:
+        _report(pool(names), reporter)
     reporter.finish()
 
 

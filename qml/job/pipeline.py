@@ -30,16 +30,16 @@ from compile import Compiled, Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
-from qml.nas.estimators import cost, default_estimator
+from qml.nas.estimators import Estimator, Shots, cost, default_estimator, find_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
 from qml.nas.evaluations import EvaluationLog, Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
 from qml.nas.search import EvolutionarySearch, SearchConfig, placed_by_qiskit
-from qml.nas.spaces import U3CU3
+from qml.nas.spaces import U3CU3, DesignSpace, find_space
 from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
-from qml.pools import OneProcess
+from qml.pools import local_pool
 from qml.progress import Reporter
 from qml.runs import CIRCUITS, EVALUATIONS_FILE, RESULTS_FILE, TITLES, RunFolder, Stage, damaged
 from qml.training.loop import epoch_generator
@@ -60,11 +60,38 @@ class JobConfig:
     preset: str
     seed: int
     sizes: Preset
+    space: str = U3CU3.name
+    estimator: str | None = None
+    processes: int = 1
 
     @classmethod
-    def from_names(cls, task: str, device: str, preset: str, seed: int) -> JobConfig:
-        """Settings with the sizes of a preset. Raises UsageError for an unknown preset."""
-        return cls(task, device, preset, seed, load_preset(preset))
+    def from_names(
+        cls,
+        task: str,
+        device: str,
+        preset: str,
+        seed: int,
+        space: str = U3CU3.name,
+        estimator: str | None = None,
+        processes: int = 1,
+    ) -> JobConfig:
+        """Settings with the sizes of a preset.
+
+        Args:
+            task, device: as for `load_task` and `Device.from_name`.
+            preset: name of the sizes.
+            seed: of every random draw.
+            space: name of the design space.
+            estimator: name of what scores candidates; None for the `default_estimator`.
+            processes: of the search, whose result does not depend on their number.
+
+        Raises:
+            UsageError: for an unknown preset, design space or estimator.
+        """
+        find_space(space)
+        if estimator is not None:
+            find_estimator(estimator)
+        return cls(task, device, preset, seed, load_preset(preset), space, estimator, processes)
 
     @classmethod
     def from_folder(cls, folder: RunFolder) -> JobConfig:
@@ -73,6 +100,12 @@ class JobConfig:
             return cls(**{**folder.config, "sizes": Preset(**folder.config["sizes"])})
         except (KeyError, TypeError) as error:
             raise damaged(folder.path / "run.json", "its configuration is not complete") from error
+
+    @property
+    def design_space(self) -> DesignSpace:
+        """The space of that name, with the blocks of the sizes."""
+        space = find_space(self.space)
+        return replace(space, blocks=self.sizes.blocks or space.blocks)
 
 
 class Job:
@@ -130,6 +163,9 @@ class Job:
             remarks.append(f"{self.config.device} has been calibrated anew since this run started")
         if not self.device.is_simulated:
             executions = len(CIRCUITS) * len(self.samples) * self.sizes.shots
+            if isinstance(self.estimator, Shots):
+                evaluations, samples = self._search_config().evaluations, len(self._scored())
+                executions += evaluations * samples * self.estimator.shots
             remarks.append(cost(self.device, executions))
         return remarks
 
@@ -166,14 +202,15 @@ class Job:
         def tell(count: int) -> None:
             self.reporter.update(search.generation, f"{count} candidates")
 
-        evaluations = Evaluations(space, OneProcess(evaluator), log=log, progress=tell)
-        first = self._first_genes(evaluator)
-        search = EvolutionarySearch(space, evaluations, config, seed, first=first)
-        while search.generation < config.generations:
-            line = search.step()
-            stage.save({}, search.generation)
-            note = f"score {line['best']:.3f}, success {line['esp']:.3f}"
-            self.reporter.update(search.generation, note)
+        with local_pool(evaluator, self.config.processes) as pool:
+            evaluations = Evaluations(space, pool, log=log, progress=tell)
+            first = self._first_genes(evaluator)
+            search = EvolutionarySearch(space, evaluations, config, seed, first=first)
+            while search.generation < config.generations:
+                line = search.step()
+                stage.save({}, search.generation)
+                note = f"score {line['best']:.3f}, success {line['esp']:.3f}"
+                self.reporter.update(search.generation, note)
         gene, evaluation = search.best
         self.reporter.finish()
         return stage.finish(
@@ -194,17 +231,26 @@ class Job:
             sizes.mutation_probability,
         )
 
+    @property
+    def estimator(self) -> Estimator:
+        """Scores the candidates of the search."""
+        name = self.config.estimator
+        return find_estimator(name) if name else default_estimator(self.task.num_qubits)
+
+    def _scored(self) -> Split:
+        """The samples that candidates are scored on."""
+        return _first(self.task.valid, self.sizes.search_samples)
+
     def _evaluator(self, model: Classifier) -> Evaluator:
         """What scores the genes of the search."""
-        sizes, seed, train = self.sizes, self.config.seed, self.task.train
-        valid = _first(self.task.valid, sizes.search_samples)
+        sizes, seed, train, valid = self.sizes, self.config.seed, self.task.train, self._scored()
         inherited = Inherited(self.supercircuit, model.weights)
         circuits: Circuits = inherited
         if sizes.tuning_epochs:
             tuning = self.trainer.settings(sizes.tuning_epochs)
             circuits = Tuned(inherited, model, train, valid, tuning, seed)
-        objective, estimator = Classification(model, valid), default_estimator(self.task.num_qubits)
-        return Evaluator(circuits, objective, self.device, estimator, seed=seed)
+        objective = Classification(model, valid)
+        return Evaluator(circuits, objective, self.device, self.estimator, seed=seed)
 
     def _first_genes(self, evaluator: Evaluator) -> list[Gene]:
         """Random sub-circuits where Qiskit would place them."""
@@ -267,20 +313,20 @@ class Job:
 
 
 def first_gates(circuit: Circuit, num_weights: int) -> Circuit:
-    """The circuit without the gates whose weights are not among the first ``num_weights``."""
+    """The circuit up to the first gate whose weights are not among the first ``num_weights``."""
     front = Circuit(circuit.num_qubits, num_weights, circuit.num_inputs)
     for gate, qubits, params in circuit.gates:
         beyond = (
             p.source == "weight" and p.index >= num_weights for p in params if isinstance(p, Symbol)
         )
-        if not any(beyond):
-            front.append(gate, qubits, params)
+        if any(beyond):
+            break
+        front.append(gate, qubits, params)
     return front
 
 
 def _supercircuit(config: JobConfig, task: Task) -> SuperCircuit:
-    space = replace(U3CU3, blocks=config.sizes.blocks)
-    return SuperCircuit(space, task.num_qubits, task.encoder)
+    return SuperCircuit(config.design_space, task.num_qubits, task.encoder)
 
 
 def _first(split: Split, count: int) -> Split:

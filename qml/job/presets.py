@@ -14,7 +14,8 @@ class Preset:
     """Every size of the main job.
 
     Attributes:
-        blocks: blocks of the design space; the baseline uses all of them.
+        blocks: blocks of the design space, None for as many as it has in the paper; the baseline
+            uses all of them.
         super_epochs, epochs, prune_epochs: passes over the training samples for the SuperCircuit,
             for a circuit from scratch, and for pruning with fine-tuning.
         tuning_epochs: passes with which a sub-circuit of the search is trained further before it
@@ -30,7 +31,7 @@ class Preset:
         device_samples: test samples run on the device, None for all of them.
     """
 
-    blocks: int
+    blocks: int | None
     super_epochs: int
     epochs: int
     prune_epochs: int
@@ -57,7 +58,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # Minutes on two cores.
     "default": Preset(
-        blocks=8,
+        blocks=None,
         super_epochs=200,
         epochs=100,
         prune_epochs=100,
@@ -74,7 +75,7 @@ PRESETS: dict[str, Preset] = {
     # Epochs, population, generations and untuned scores of QuantumNAS (arXiv:2107.10845); batch
     # and learning rate are those of "default", because its tasks have more samples (256 at 5e-3).
     "paper": Preset(
-        blocks=8,
+        blocks=None,
         super_epochs=200,
         epochs=200,
         prune_epochs=100,

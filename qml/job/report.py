@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from compile import Device
 from compile.plots import plot_device
+from qml.job.pipeline import JobConfig
+from qml.nas.spaces import DesignSpace
 from qml.plots import (
     plot_accuracy,
     plot_best,
@@ -96,11 +98,11 @@ def _content(folder: RunFolder) -> dict[str, Any]:
     stages = {name: stage for name in names if (stage := folder.stage(name)) is not None}
     rows = {name: row for name in CIRCUITS if (row := _row(stages, name))}
     measured = {name: stages[f"device-{name}"] for name in rows if f"device-{name}" in stages}
-    config = folder.config
+    config = JobConfig.from_folder(folder)
     return {
-        "title": f"{config['task']} on {config['device']}",
+        "title": f"{config.task} on {config.device}",
         "created": f"{datetime.fromisoformat(folder.header['created']):%d %B %Y, %H:%M %Z}",
-        "config": config,
+        "config": asdict(config),
         "versions": folder.header["versions"],
         "folder": folder.path.name,
         "missing": [_stage_title(name) for name in names if name not in stages],
@@ -112,7 +114,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "seconds": _seconds(stages),
         "accuracy": _accuracy(rows, measured),
         "training": _training(stages, measured),
-        "search": _search(stages),
+        "search": _search(stages, config.design_space),
         "circuit": _circuit(folder),
         "device": _device(folder, measured),
         "confusion": _confusion(measured),
@@ -199,8 +201,8 @@ def _training(stages: Mapping[str, Result], measured: Mapping[str, Result]) -> l
     return pictures
 
 
-def _search(stages: Mapping[str, Result]) -> dict[str, Any] | None:
-    """The result of the search, and its pictures."""
+def _search(stages: Mapping[str, Result], space: DesignSpace) -> dict[str, Any] | None:
+    """The result of the search, what it keeps of the blocks, and its pictures."""
     if "search" not in stages:
         return None
     found = stages["search"]
@@ -217,7 +219,15 @@ def _search(stages: Mapping[str, Result]) -> dict[str, Any] | None:
         _picture(plot_search(found["history"]), progress),
         _picture(plot_best(found["history"]), best),
     ]
-    return {**found, "pictures": pictures}
+    blocks = _kept(found["gene"], space)
+    return {**found, "kept": blocks, "most_blocks": space.blocks, "pictures": pictures}
+
+
+def _kept(gene: Mapping[str, Any], space: DesignSpace) -> list[list[int]]:
+    """What the gene keeps of the layers of each of its blocks."""
+    begin, size = len(space.first), len(space.layers)
+    starts = range(begin, begin + size * gene["blocks"], size)
+    return [gene["layers"][start : start + size] for start in starts]
 
 
 def _circuit(folder: RunFolder) -> dict[str, Any] | None:
@@ -277,10 +287,11 @@ def _chance(measured: Mapping[str, Result]) -> float | None:
     return 1 / classes if classes else None
 
 
-def _command(config: Mapping[str, Any]) -> str:
+def _command(config: JobConfig) -> str:
     """The command line that repeats the run."""
-    keys = ("task", "device", "preset", "seed")
-    options = [f"--{key} {shlex.quote(str(config[key]))}" for key in keys]
+    keys = ("task", "device", "preset", "seed", "space", "estimator")
+    given = {key: value for key in keys if (value := getattr(config, key)) is not None}
+    options = [f"--{key} {shlex.quote(str(value))}" for key, value in given.items()]
     return " ".join(["qml run", *options])
 
 

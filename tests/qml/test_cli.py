@@ -9,6 +9,8 @@ import pytest
 
 import qml
 from qml.cli import main
+from qml.nas.estimators import ESTIMATORS
+from qml.nas.spaces import SPACES
 from qml.runs import RunFolder
 
 Outcome = tuple[int, str, str]
@@ -40,13 +42,16 @@ def files(path: Path) -> dict[str, bytes]:
         ("run --seed -1", "--seed greater equal 0"),
         ("run --seed two", "--seed integer"),
         ("run --speed 3", "--speed"),
+        ("run --space u3cu4", "no design space 'u3cu4' u3cu3"),
+        ("run --estimator luck", "no estimator 'luck' noise success signal shots quest"),
+        ("run --processes 0", "--processes greater equal 1"),
         ("run --task digits-10", "10 connected qubits 5 qubits larger device"),
         ("run --out taken", "'taken' already holds files --resume"),
         ("run --out taken/file", "'taken/file' is a file"),
         ("run --out taken/file/run", "cannot write not a directory"),
         ("run --resume nowhere", "no run folder 'nowhere'"),
         ("run --resume taken", "'taken' is not a run folder run.json"),
-        ("run --resume taken --seed 3", "--resume --seed leave"),
+        ("run --resume taken --seed 3 --space zz_ry", "--resume leave --seed --space"),
         ("walk", "walk"),
         ("devices --all", "--all"),
     ],
@@ -91,6 +96,8 @@ def test_help_names_the_commands_and_defaults(run: Run) -> None:
     assert code == 0
     for word in ("--task", "digits-4", "FakeQuitoV2", "--preset", "--seed", "--out", "--resume"):
         assert word in out
+    for names in (SPACES, ESTIMATORS):
+        assert all(name in out for name in names)
 
 
 def test_version(run: Run) -> None:

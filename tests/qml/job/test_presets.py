@@ -10,7 +10,7 @@ def test_the_paper_preset_has_the_sizes_of_the_paper() -> None:
     paper = load_preset("paper")
     assert (paper.parents, paper.mutations, paper.crossovers) == (10, 20, 10)
     assert (paper.population, paper.generations, paper.mutation_probability) == (40, 40, 0.4)
-    assert (paper.blocks, paper.super_epochs, paper.epochs) == (8, 200, 200)
+    assert (paper.blocks, paper.super_epochs, paper.epochs) == (None, 200, 200)
     assert isinstance(paper, Preset)
 
 
