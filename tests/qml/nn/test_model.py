@@ -213,7 +213,7 @@ class Doubled(nn.Module):
         return 2 * found if self.training else 0 * found
 
 
-def test_an_executor_runs_a_layer_over_the_same_weights():
+def test_a_runner_runs_a_layer_over_the_same_weights():
     model, x = Classifier(rotations(3), 3), torch.rand(5, 3)
     before, other = model(x), model.on(Doubled(model.circuit), dtype=torch.complex128)
     torch.testing.assert_close(other(x), 2 * before.double(), atol=1e-5, rtol=0)
@@ -223,7 +223,7 @@ def test_an_executor_runs_a_layer_over_the_same_weights():
     assert model.weights.grad.abs().min() > 0
 
 
-def test_an_executor_hears_of_training():
+def test_a_runner_hears_of_training():
     model, x = Classifier(rotations(3), 3), torch.rand(5, 3)
     other = model.on(Doubled(model.circuit))
     assert not other.eval()(x).any()
@@ -232,18 +232,18 @@ def test_an_executor_hears_of_training():
     assert list(other.state_dict()) == ["weights"]
 
 
-def test_an_executor_of_another_size():
+def test_a_runner_of_another_size():
     model = Classifier(rotations(3), 3)
     with pytest.raises(UsageError, match="qubits"):
         model.on(Doubled(rotations(2)))(torch.rand(5, 2))
 
 
-def test_an_executor_for_amplitudes():
+def test_a_runner_for_amplitudes():
     with pytest.raises(UsageError, match=r"device, which starts from \|0\.\.\.0>"):
         QuantumLayer(Circuit(2), amplitudes=True).on(Doubled(Circuit(2)))
 
 
-def test_a_circuit_that_is_replaced_loses_its_executor():
+def test_a_circuit_that_is_replaced_loses_its_runner():
     model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
     other = model.on(Doubled(model.circuit)).replaced(rotations(3), torch.ones(3))
     expected = model.readout(expval(rotations(3), None, torch.ones(3), x))
