@@ -44,11 +44,11 @@ class Sensitivity:
         Raises:
             UsageError: if matplotlib is not installed.
         """
-        pyplot = need("matplotlib.pyplot", extra="plot", purpose="plotting a sensitivity scan")
+        # Without pyplot, which would keep the figure open.
+        library = need("matplotlib.figure", extra="plot", purpose="plotting a sensitivity scan")
         rows = -(-len(self.scores) // columns)
-        figure, axes = pyplot.subplots(
-            rows, columns, figsize=(4 * columns, 2.5 * rows), sharey=True, squeeze=False
-        )
+        figure = library.Figure(figsize=(4 * columns, 2.5 * rows))
+        axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axis in axes.flat[len(self.scores) :]:
             axis.remove()
         for axis, (name, scores) in zip(axes.flat, self.scores.items(), strict=False):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
 from classical.quantization.affine import Affine, Scheme
@@ -65,6 +66,7 @@ def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = No
     """
     if not x.numel():
         raise UsageError(f"there is nothing to calibrate on: the data have shape {list(x.shape)}")
+    _check_plain(model)
     graph = trace(fold_batch_norm(model, x), x)
     return _Converter(graph, graph.run(x), calibration).convert()
 
@@ -291,6 +293,16 @@ class _Converter:
 
     def _same(self, node: Node) -> None:
         self.numbers[node.name] = self.numbers[node.inputs[0]]
+
+
+def _check_plain(model: nn.Module) -> None:
+    """Weights that quantization-aware training computes are not followed: they have to be plain."""
+    for name, module in model.named_modules():
+        if parametrize.is_parametrized(module):
+            raise UsageError(
+                f"the weights of {name!r} are computed from others: make them plain by "
+                "freeze(model) first"
+            )
 
 
 def _weights(node: Node, source: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
