@@ -9,6 +9,7 @@ import torch
 from compile import NoisyCircuit, compile, noisy
 from qml.bench.cells import Cell, Trained
 from qml.data.tasks import Split
+from qml.nas.estimators import MAX_PHYSICAL
 from qml.nn.model import Classifier
 from qml.noise_aware.normalization import calibrate
 from qml.training.loop import predict
@@ -45,7 +46,8 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
 def _on_device(cell: Cell, model: Classifier, circuit: NoisyCircuit) -> Classifier:
     """The model, read by shots, and normalized by what noise makes of validation samples."""
     generator = torch.Generator().manual_seed(cell.seed)
-    method: dict[str, Any] = {} if cell.exact else {"method": "trajectories"}
+    exact = circuit.circuit.num_qubits <= MAX_PHYSICAL  # routing may lead a few qubits over many
+    method: dict[str, Any] = {} if exact else {"method": "trajectories"}
     draws: dict[str, Any] = method and {"trajectories": _DRAWS, "generator": generator}
     calibrated = _calibrated(cell, model.on(circuit, **method, **draws))
     return calibrated.on(circuit, shots=cell.sizes.shots, generator=generator, **method)

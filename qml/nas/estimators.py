@@ -28,6 +28,8 @@ from qsim.errors import UsageError
 # not tell (crosstalk, idling, drift): with it, searches on digits-4 (three seeds) found circuits of
 # 9 to 22 two-qubit gates instead of 22 to 34, no less accurate in simulation.
 READING_ERROR = 0.05
+MAX_PHYSICAL = 9
+"""Physical qubits up to which density matrices of some hundred samples fit into memory."""
 EXACT_QUBITS = 6
 """Up to so many qubits, of 4**n numbers under noise, exact noise on 500 samples takes fractions of
 a second. Beyond, a first-order estimate serves in searches, and trajectories in training."""
@@ -73,6 +75,9 @@ Estimator: TypeAlias = Callable[[Candidate], Estimate]
 class ExactNoise:
     """The loss under the exact noise of the device's calibration: the paper's main estimator.
 
+    A circuit that routing leads over more than `MAX_PHYSICAL` qubits is out of its reach, and is
+    scored by `SuccessProbability`: so many SWAPs leave no good candidate.
+
     Attributes:
         shots: drawn from the noisy distributions for every sample; None for exact values.
         idle: whether qubits relax while they wait, too.
@@ -83,6 +88,8 @@ class ExactNoise:
 
     def __call__(self, candidate: Candidate) -> Estimate:
         circuit = noisy(candidate.compiled, candidate.device, idle=self.idle)
+        if circuit.circuit.num_qubits > MAX_PHYSICAL:
+            return SuccessProbability()(candidate)
         return _read(candidate, self.expvals(candidate, circuit))
 
     def expvals(self, candidate: Candidate, circuit: NoisyCircuit) -> Tensor:

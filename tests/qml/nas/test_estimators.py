@@ -254,3 +254,11 @@ def test_the_cost_of_executions() -> None:
     assert cost(real, 2_400_000) == (
         "the 2,400,000 executions on ibm_torino will take about 10 minutes of quantum time"
     )
+
+
+def test_circuits_over_too_many_qubits_are_scored_by_their_success(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    by_success, exact = evaluator(SuccessProbability())(SMALL), evaluator(ExactNoise())(SMALL)
+    monkeypatch.setattr("qml.nas.estimators.MAX_PHYSICAL", 1)
+    assert evaluator(ExactNoise())(SMALL).score == by_success.score != exact.score
