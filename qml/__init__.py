@@ -107,6 +107,7 @@ _HOMES = {
     "phase_estimation": "qml.algorithms.search",
     "placed_by_qiskit": "qml.nas.search",
     "predict": "qml.training.loop",
+    "predict_success": "qml.predictor.estimator",
     "progress_bar": "qml.training.callbacks",
     "prune": "qml.pruning",
     "pulse_grid": "qml.quantization",

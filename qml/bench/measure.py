@@ -26,16 +26,14 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
         device's noise; "parameters"; and of the compiled circuit "one_qubit_gates",
         "two_qubit_gates", "depth" and "esp".
     """
-    model = trained.model
-    circuit = model.circuit.bind(weights=model.weights.detach())
-    compiled = compile(circuit, cell.device, layout=trained.layout, seed=cell.seed)
-    bound = model.replaced(circuit, model.weights[:0])
+    bound = trained.model.bound()
+    compiled = compile(bound.circuit, cell.device, layout=trained.layout, seed=cell.seed)
     count = cell.sizes.test_samples[not cell.exact]
     test = Split(cell.task.test.x[:count], cell.task.test.y[:count])
     return {
         "noise_free": _accuracy(_calibrated(cell, bound.on(None)), test),
         "noisy": _accuracy(_on_device(cell, bound, noisy(compiled, cell.device)), test),
-        "parameters": model.circuit.num_weights,
+        "parameters": trained.model.circuit.num_weights,
         "one_qubit_gates": compiled.one_qubit_gates,
         "two_qubit_gates": compiled.two_qubit_gates,
         "depth": compiled.depth,

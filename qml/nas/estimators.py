@@ -198,7 +198,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "success": SuccessProbability(),
     "signal": SurvivingSignal(),
     "shots": Shots(),
-    "quest": Predictor(quest.predict, "QuEst, first weights"),
+    "quest": Predictor(quest.predict_success, "QuEst, first weights"),
 }
 """Estimators by name."""
 

@@ -149,6 +149,13 @@ class QuantumLayer(nn.Module):
         other.circuit, other.weights = circuit, nn.Parameter(weights.detach().clone())
         return other
 
+    def bound(self) -> Self:
+        """The same layer with its weights as numbers in the circuit, trained no more.
+
+        Compiled open, a gate costs what it does at any angle; bound, what it does at this one.
+        """
+        return self.replaced(self.circuit.bind(weights=self.weights.detach()), self.weights[:0])
+
     def extra_repr(self) -> str:
         circuit = self.circuit
         return f"{circuit.num_qubits} qubits, {len(circuit)} gates, {circuit.num_weights} weights"

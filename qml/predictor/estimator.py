@@ -30,7 +30,7 @@ def load_predictor(path: str | Path = SHIPPED) -> GraphTransformer:
     return model
 
 
-def predict(compiled: Compiled, device: Device) -> float:
+def predict_success(compiled: Compiled, device: Device) -> float:
     """Predicted probability of successful trials of a compiled circuit: see `success_probability`.
 
     Weights and inputs may be open, for angles are not looked at. The shipped weights come from
@@ -42,7 +42,7 @@ def predict(compiled: Compiled, device: Device) -> float:
     Example:
         device = Device.from_name("quito")
         candidates = [compile(circuit, device, layout=layout) for layout in layouts]
-        best = max(candidates, key=lambda compiled: predict(compiled, device))
+        best = max(candidates, key=lambda compiled: predict_success(compiled, device))
 
     Raises:
         UsageError: for a circuit that was compiled for another device.
@@ -51,7 +51,7 @@ def predict(compiled: Compiled, device: Device) -> float:
 
 
 def predict_all(circuits: Sequence[Compiled], device: Device) -> Tensor:
-    """`predict` of many circuits at once, which is quicker: float32 [circuits]."""
+    """`predict_success` of many circuits at once, which is quicker: float32 [circuits]."""
     graphs = padded([circuit_graph(compiled, device) for compiled in circuits])
     return outputs_of(_shipped(), graphs)
 

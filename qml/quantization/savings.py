@@ -87,10 +87,9 @@ def compiled_savings(
         raise UsageError(f"accuracy is of classes, but the targets are of {split.y.dtype}")
     rows = {}
     for title, model in models.items():
-        circuit = model.circuit.bind(weights=model.weights.detach())
-        compiled = compile(circuit, device, layout=layout, seed=seed)
+        bound = model.bound()
+        compiled = compile(bound.circuit, device, layout=layout, seed=seed)
         layout = compiled.initial_layout if layout is None else layout
-        bound = model.replaced(circuit, model.weights[:0])
         rows[title] = Saving(
             model.circuit.num_weights,
             compiled.one_qubit_gates,

@@ -256,3 +256,12 @@ def test_a_readout_of_its_own():
     expected = model.readout(expval(model.circuit, None, model.weights, x))
     torch.testing.assert_close(model(x), expected)
     assert {"weights", "readout.weight"} < set(model.state_dict())
+
+
+def test_bound_weights_are_numbers_of_the_circuit():
+    model, x = Classifier(rotations(3), 2, readout=nn.Linear(3, 2)), torch.rand(5, 3)
+    bound = model.bound()
+    assert (bound.circuit.num_weights, len(bound.weights)) == (0, 0)
+    torch.testing.assert_close(bound(x), model(x))
+    assert bound.readout.weight is not model.readout.weight
+    assert model.circuit.num_weights == 3
