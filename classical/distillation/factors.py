@@ -50,4 +50,5 @@ class Factors(FeatureLoss):
         code = self.paraphraser(teacher)
         own, taught = aligned(self.translator(student), code.detach())
         distance = l1_loss(normalize(own.flatten(1)), normalize(taught.flatten(1)))
-        return distance + mse_loss(self.reconstruction(code), teacher)
+        # The weight is the student's alone: a large one would let the paraphraser diverge.
+        return distance + mse_loss(self.reconstruction(code), teacher) / self.weight

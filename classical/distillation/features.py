@@ -77,11 +77,13 @@ class FeatureLoss(nn.Module):
             base: what it is added to, such as `Logits(teacher)`.
 
         Raises:
-            UsageError: for no layers, or layers that the teacher has not.
+            UsageError: for no layers, layers that the teacher has not, or no positive weight.
         """
         super().__init__()
         if not layers:
             raise UsageError("name at least one pair of layers, as in {'student': 'teacher'}")
+        if weight <= 0:
+            raise UsageError(f"the weight of features is positive, and {weight} was given")
         self.teacher = frozen(teacher)
         self.layers = dict(layers)
         self.weight = weight

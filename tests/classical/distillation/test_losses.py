@@ -138,14 +138,14 @@ def test_maps_of_different_sizes_are_averaged() -> None:
 
 def test_the_paraphraser_learns_to_reconstruct_only(digits: DataSet) -> None:
     teacher, student = _net(8, 1), _net(4)
-    loss = Factors(teacher, student, (BEFORE_POOL, BEFORE_POOL), digits.example)
+    loss = Factors(teacher, student, (BEFORE_POOL, BEFORE_POOL), digits.example, weight=20.0)
     features = [torch.randn(3, 8, 4, 4), torch.randn(3, 16, 4, 4)]
     gradients = torch.autograd.grad(
-        loss.compare(BEFORE_POOL, *features), list(loss.paraphraser.parameters())
+        loss.weight * loss.compare(BEFORE_POOL, *features), list(loss.paraphraser.parameters())
     )
     alone = (loss.reconstruction(loss.paraphraser(features[1])) - features[1]).square().mean()
     expected = torch.autograd.grad(alone, list(loss.paraphraser.parameters()))
-    assert all(map(torch.allclose, gradients, expected))
+    assert all(torch.allclose(*pair, rtol=1e-4) for pair in zip(gradients, expected, strict=True))
     before = _term(copy.deepcopy(loss), student).item()
     train(student, digits, TrainConfig(epochs=1), loss=loss)
     assert _term(loss, student).item() < before
@@ -197,6 +197,8 @@ def test_what_does_not_fit_is_refused() -> None:
         AttentionMaps(net, {"conv9": CONV})(net, x, y)
     with pytest.raises(UsageError, match="name at least one pair"):
         Relations(net, {})
+    with pytest.raises(UsageError, match="weight of features is positive, and 0"):
+        Relations(net, {CONV: CONV}, weight=0)
     with pytest.raises(UsageError, match="attention maps need feature maps"):
         AttentionMaps(net, {"flatten": "flatten"})(net, x, y)
     with pytest.raises(UsageError, match="shape \\(12, 10\\) and the teacher of shape \\(12, 3\\)"):

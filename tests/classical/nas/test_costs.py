@@ -68,6 +68,8 @@ def test_a_table_measures_every_layer_once_and_survives_its_file(
     assert table.predict(plan) == pytest.approx(1e-9 * predict_costs(plan).macs)
     table.predict(plan)
     assert len(asked) == len(set(plan.layers())) < len(list(plan.layers()))
+    assert table[Layer(1, 1, held=9)] == table[Layer(1, 1)]
+    assert len(asked) == len(table.seconds) == len(set(plan.layers())) + 1
     table.save(tmp_path / "table.json")
     loaded = LatencyTable.load(tmp_path / "table.json")
     assert loaded.predict(plan) == pytest.approx(table.predict(plan))

@@ -74,14 +74,13 @@ def test_the_better_candidate_wins(digits: DataSet, kind: type[Choice]) -> None:
     assert isinstance(model[1], kind)
 
 
-def test_between_equals_the_cheaper_one_wins(digits: DataSet) -> None:
+@pytest.mark.parametrize("costs", [(1.0, 9.0), (9.0, 1.0)])
+def test_between_equals_the_cheaper_one_wins(digits: DataSet, costs: tuple[float, float]) -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Flatten(), SoftChoice([nn.Linear(64, 10), nn.Linear(64, 10)], [1.0, 9.0])
-    )
+    model = nn.Sequential(nn.Flatten(), SoftChoice([nn.Linear(64, 10), nn.Linear(64, 10)], costs))
     step = ArchitectureStep(model, digits.valid, lr=0.05, cost_weight=5.0)
     train(model, digits, TrainConfig(epochs=2), after_step=[step])
-    assert model[1].probabilities[0] > 0.7
+    assert model[1].probabilities[costs.index(1.0)] > 0.7
 
 
 def test_steps_of_alpha_leave_weights_alone(digits: DataSet) -> None:
