@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
 from classical.quantization.affine import Affine, Scheme
@@ -66,7 +65,6 @@ def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = No
     """
     if not x.numel():
         raise UsageError(f"there is nothing to calibrate on: the data have shape {list(x.shape)}")
-    _check_plain(model)
     graph = trace(fold_batch_norm(model, x), x)
     return _Converter(graph, graph.run(x), calibration).convert()
 
@@ -295,25 +293,9 @@ class _Converter:
         self.numbers[node.name] = self.numbers[node.inputs[0]]
 
 
-def _check_plain(model: nn.Module) -> None:
-    """Weights that quantization-aware training computes are not followed: they have to be plain."""
-    for name, module in model.named_modules():
-        if parametrize.is_parametrized(module):
-            raise UsageError(
-                f"the weights of {name!r} are computed from others: make them plain by "
-                "freeze(model) first"
-            )
-
-
 def _weights(node: Node, source: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """int8 weights, int32 biases, and the scales of the weights, float64 [outputs]."""
-    given, weight = node.arguments["bias"], node.arguments["weight"]
-    if not isinstance(weight, Tensor) or isinstance(given, Ref):
-        raise UsageError(
-            f"the weights of {node.layer!r} are computed from others: make them plain by "
-            "freeze(model) first"
-        )
-    weight = weight.detach()
+    weight, given = node.arguments["weight"].detach(), node.arguments["bias"]
     bias = np.zeros(len(weight)) if given is None else given.detach().double().cpu().numpy()
     grid = fit(weight, _WEIGHTS)
     # Where the weights are tiny beside the bias, larger steps keep the bias within int32.

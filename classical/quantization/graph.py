@@ -13,6 +13,7 @@ from torch.fx import Node as ExportedNode
 from torch.utils._pytree import tree_map
 
 from classical.errors import UsageError
+from classical.quantization.layers import check_plain
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,10 @@ def trace(model: nn.Module, x: Tensor) -> Graph:
         x: an input, batch included.
 
     Raises:
-        UsageError: if the model cannot be followed, or has more inputs or outputs.
+        UsageError: if the model cannot be followed, has quantizers, or more inputs or outputs.
     """
     check_device(model, x)
+    check_plain(model)
     frozen = deepcopy(model).eval()
     try:
         program = torch.export.export(frozen, (x,))
@@ -115,16 +117,12 @@ def trace(model: nn.Module, x: Tensor) -> Graph:
         key: program.state_dict.get(name, program.constants.get(name))
         for key, name in {**names, **signature.inputs_to_lifted_tensor_constants}.items()
     }
-    nodes = []
-    current: dict[str, str] = {}  # what has overwritten a result
-    for exported in program.graph.nodes:
-        if exported.op == "call_function":
-            nodes.append(_node(exported, tensors, names, current))
-            if exported.target._schema.is_mutable:
-                current[nodes[-1].inputs[0]] = exported.name
+    nodes = [
+        _node(node, tensors, names) for node in program.graph.nodes if node.op == "call_function"
+    ]
     return Graph(
         str(signature.user_inputs[0]),
-        _latest(str(signature.user_outputs[0]), current),
+        str(signature.user_outputs[0]),
         tuple(nodes),
         tuple(x.shape),
     )
@@ -144,11 +142,10 @@ def _node(
     node: ExportedNode,
     tensors: Mapping[str, Tensor],
     names: Mapping[str, str],
-    current: Mapping[str, str],
 ) -> Node:
     def resolve(argument: Any) -> Any:
         if isinstance(argument, ExportedNode):
-            return tensors.get(argument.name, Ref(_latest(argument.name, current)))
+            return tensors.get(argument.name, Ref(argument.name))
         return argument
 
     given = dict(node.kwargs)
@@ -171,9 +168,3 @@ def _node(
         weight=weight,
         shape=tuple(value.shape) if isinstance(value, Tensor) else (),
     )
-
-
-def _latest(name: str, current: Mapping[str, str]) -> str:
-    while name in current:
-        name = current[name]
-    return name

@@ -1,4 +1,4 @@
-"""Bits of each layer found by an agent that learns from what the quantized model is worth."""
+"""Bits of each layer found by an agent that plays episodes (HAQ); see `HAQ` for what it is worth."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class HAQ:
     budget, layers lose bits in turn. What the quantized model is worth is the reward. The reward
     comes once for an episode, so a critic learns it directly for every step, where DDPG would take
     its own guess for the next step; the actor follows the critic's gradient.
+
+    Learning has not been shown to help here: on toy problems of 6 and 10 layers, 16 seeds each, the
+    same exploration with learning switched off found no worse bits. `allocate_bits` goes by
+    sensitivity instead.
 
     Attributes:
         mean_bits: of a weight, at most.
@@ -150,10 +154,7 @@ class _Agent:
         self.seen.append(torch.cat([states, previous, done, rewards], 1))
 
     def learn(self) -> None:
-        """A few steps of both on what was seen, with the ranks of rewards, -1 to 1, in their place.
-
-        Ranks keep a few ruined models from hiding the differences among good ones.
-        """
+        """A few steps of both on what was seen, with the ranks of rewards, -1 to 1, in their place."""
         seen = torch.cat(self.seen)
         ranks = seen[:, -1].unique(return_inverse=True)[1]
         rewards = 2 * ranks / ranks.max().clamp(min=1) - 1

@@ -17,6 +17,8 @@ from classical.quantization.affine import Scheme
 from classical.quantization.calibration import Calibration, fit
 
 Model = TypeVar("Model", bound=nn.Module)
+INPUT_QUANTIZER = "input_quantizer"
+"""Name of the module that quantizes the inputs of a layer in training."""
 
 
 def weighted_layers(model: nn.Module, skip: Collection[str] = ()) -> dict[str, nn.Module]:
@@ -60,6 +62,16 @@ def plain_weight(layer: nn.Module, name: str) -> Tensor:
     weight = layer.weight
     assert isinstance(weight, Tensor)
     return weight
+
+
+def check_plain(model: nn.Module) -> None:
+    """Raise UsageError if weights or inputs of a layer go through quantizers."""
+    for name, module in model.named_modules():
+        if parametrize.is_parametrized(module) or hasattr(module, INPUT_QUANTIZER):
+            raise UsageError(
+                f"weights or inputs of {name!r} go through quantizers: take them out by "
+                "freeze(model) first"
+            )
 
 
 def quantize_weights(

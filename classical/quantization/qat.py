@@ -12,9 +12,7 @@ from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
 from classical.quantization.graph import check_device
-from classical.quantization.layers import Model, plain_weight, weighted_layers
-
-_NAME = "input_quantizer"
+from classical.quantization.layers import INPUT_QUANTIZER, Model, plain_weight, weighted_layers
 
 
 def prepare_qat(
@@ -58,7 +56,7 @@ def prepare_qat(
         if weights:
             parametrize.register_parametrization(layer, "weight", weights())
         if activations:
-            layer.add_module(_NAME, activations().to(weight.device))
+            layer.add_module(INPUT_QUANTIZER, activations().to(weight.device))
             layer.register_forward_pre_hook(_quantize_input)
     with torch.no_grad():
         modes = [(module, module.training) for module in copy.modules()]
@@ -80,8 +78,8 @@ def freeze(model: Model) -> Model:
             shared = type(module)
             module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
             parametrize.remove_parametrizations(module, "weight")
-        if hasattr(module, _NAME):
-            delattr(module, _NAME)
+        if hasattr(module, INPUT_QUANTIZER):
+            delattr(module, INPUT_QUANTIZER)
             hooks = module._forward_pre_hooks
             for key in [key for key, hook in hooks.items() if hook is _quantize_input]:
                 del hooks[key]
@@ -89,5 +87,5 @@ def freeze(model: Model) -> Model:
 
 
 def _quantize_input(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    quantizer = getattr(layer, _NAME)
+    quantizer = getattr(layer, INPUT_QUANTIZER)
     return quantizer(inputs[0]), *inputs[1:]

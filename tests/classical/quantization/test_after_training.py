@@ -1,5 +1,7 @@
 """What makes rounding after training better, and how bits are shared out."""
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ from classical.quantization import (
     quantize_weights,
     with_bits,
 )
+from classical.quantization.sensitivity import Evaluate
 from classical.training import TrainConfig, accuracy, train
 
 
@@ -106,7 +109,7 @@ def test_learned_rounding_is_on_the_grid_and_closer_than_the_nearest(
     learned = adaround(trained, x, scheme, steps=150)
     nearest = quantize_weights(trained, scheme, MSE())
     expected = trained(x)
-    errors = [float((model(x) - expected).square().mean()) for model in (learned, nearest)]
+    errors = [float((model(x) - expected).detach().square().mean()) for model in (learned, nearest)]
     assert errors[0] < 0.7 * errors[1]
     grid = fit(trained[1].weight, scheme, MSE())
     steps = (learned[1].weight - trained[1].weight).abs()
@@ -116,6 +119,22 @@ def test_learned_rounding_is_on_the_grid_and_closer_than_the_nearest(
     assert bool((steps <= 1.001 * scale)[inside].all())
     with pytest.raises(UsageError, match="one step or more, not 0"):
         adaround(trained, x, scheme, steps=0)
+
+
+def test_the_regularizer_pulls_weights_to_the_nearest_integer(
+    digits: DataSet, trained: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, scheme = digits.train.x[:200], Scheme(3)
+    nearest = quantize_weights(trained, scheme, MSE())[1].weight
+    module = sys.modules[adaround.__module__]  # the function of this name hides it
+    monkeypatch.setattr(module, "_POWERS", (2.0, 2.0))
+    monkeypatch.setattr(module, "_WARM_UP", 0.0)
+    differing = []
+    for weight in (0.0, 1e4):
+        monkeypatch.setattr(module, "_WEIGHT", weight)
+        learned = adaround(trained, x, scheme, steps=100, lr=0.05)[1].weight
+        differing.append(int((~torch.isclose(learned, nearest, atol=1e-5)).sum()))
+    assert differing[1] < 0.1 * differing[0]
 
 
 def test_bits_go_where_they_matter() -> None:
@@ -129,6 +148,9 @@ def test_bits_go_where_they_matter() -> None:
     assert allocate_bits(model, measured, 4) == {"0": 4, "1": 4, "2": 4}
     assert allocate_bits(model, measured, 3) == {"0": 4, "1": 4, "2": 2}
     assert allocate_bits(model, measured, 2.5) == {"0": 4, "1": 2, "2": 2}
+    # The larger layer loses more, and less for each bit that it saves.
+    sized = {"0": {4: 0.89, 8: 0.9}, "2": {4: 0.885, 8: 0.9}}
+    assert allocate_bits(model, sized, 5.5) == {"0": 8, "2": 4}
     with pytest.raises(UsageError, match=r"more than 1.5 for each weight"):
         allocate_bits(model, measured, 1.5)
     with pytest.raises(UsageError, match="no convolution or linear layer 'x'"):
@@ -144,23 +166,34 @@ def test_sensitivities_are_of_one_layer_at_a_time(digits: DataSet, trained: nn.M
     assert abs(found["1"][8] - accuracy(trained, digits.valid)) < 0.02
 
 
-def test_the_agent_finds_the_layer_that_needs_bits() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(*[nn.Linear(8, 8) for _ in range(4)])
+def _worth_of(model: nn.Sequential) -> Evaluate:
+    """Errors of weights, those of one layer many times those of the others."""
 
     def worth(quantized: nn.Module) -> float:
         errors = [
-            float((after.weight - before.weight).square().mean())
+            float((after.weight - before.weight).detach().square().mean())
             for before, after in zip(model, quantized, strict=True)
         ]
         return -(50 * errors[2] + sum(errors))
 
-    search = HAQ(mean_bits=4, episodes=80, seed=1)
-    found = search.search(model, worth)
-    assert sum(found.bits.values()) <= 4 * 4
-    assert found.bits["2"] == max(found.bits.values()) > 4
-    assert found.worth > worth(with_bits(model, dict.fromkeys("0123", 4)))
-    assert search.search(model, worth) == found
+    return worth
+
+
+def test_searched_bits_keep_the_budget_and_beat_the_same_for_all() -> None:
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = nn.Sequential(*[nn.Linear(8, 8) for _ in range(6)])
+        worth = _worth_of(model)
+        found = HAQ(mean_bits=4, seed=seed).search(model, worth)
+        assert sum(found.bits.values()) <= 4 * 6
+        assert found.worth == worth(with_bits(model, found.bits))
+        assert found.worth > worth(with_bits(model, {str(k): 4 for k in range(6)}))
+
+
+def test_the_agent_repeats_itself() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8))
+    search = HAQ(mean_bits=4, episodes=24, warm_up=20)
+    assert search.search(model, _worth_of(model)) == search.search(model, _worth_of(model))
 
 
 def test_impossible_budgets_are_refused() -> None:

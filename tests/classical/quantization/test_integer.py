@@ -13,14 +13,16 @@ from classical.errors import UsageError
 from classical.models import VGG
 from classical.models.efficientnet import InvertedResidual, SamePadding, convolution
 from classical.quantization import (
+    LSQ,
     IntegerModule,
+    Rounded,
+    Scheme,
     fold_batch_norm,
     freeze,
     prepare_qat,
     run_integer,
     to_integer,
 )
-from classical.quantization.affine import Scheme
 from classical.quantization.integer import (
     Clamp,
     Conv2d,
@@ -28,7 +30,6 @@ from classical.quantization.integer import (
     fixed_point,
     shared_fixed_point,
 )
-from classical.quantization.quantizers import Rounded
 
 Oracle = Callable[[IntegerModel, np.ndarray], np.ndarray]
 
@@ -44,7 +45,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.first(x)
-        y = torch.relu_(y)
+        torch.relu_(y)  # what reads y from here on gets the result
         y = (y + self.second(y)).relu()
         return self.linear(y.mean((2, 3)))
 
@@ -224,16 +225,31 @@ def test_layers_used_twice_and_computed_weights_are_refused() -> None:
     x = torch.randn(8, 4)
     with pytest.raises(UsageError, match="is used more than once"):
         fold_batch_norm(nn.Sequential(linear, nn.BatchNorm1d(4), linear), x)
-    model = prepare_qat(nn.Sequential(linear), x, weights=lambda: Rounded(Scheme(8)))
-    with pytest.raises(UsageError, match="computed from others: make them plain by freeze"):
-        to_integer(model, x)
-    to_integer(freeze(model), x)
+    for quantizers in ({"weights": lambda: Rounded(Scheme(8))}, {"activations": lambda: LSQ(8)}):
+        model = prepare_qat(nn.Sequential(linear), x, **quantizers)
+        with pytest.raises(UsageError, match=r"inputs of '0' go through quantizers: .* freeze"):
+            to_integer(model, x)
+        to_integer(freeze(model), x)
+
+    class Doubling(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.linear(x, 2 * self.weight)
+
+    with pytest.raises(UsageError, match="no integer form of mul"):
+        to_integer(nn.Sequential(Doubling(4, 4)), x)
 
 
 def test_other_inputs_than_int8_are_refused() -> None:
     network = to_integer(nn.Sequential(nn.Linear(4, 2)), torch.randn(8, 4))
     with pytest.raises(UsageError, match=r"takes int8 \[batch, 4\], not float32 \[8, 4\]"):
         run_integer(network, torch.randn(8, 4))
+
+
+def test_operations_in_place_leave_the_samples_alone() -> None:
+    x = torch.randn(8, 4)
+    before = x.clone()
+    to_integer(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)), x)
+    assert torch.equal(x, before)
 
 
 def test_padding_as_tensorflow_has_it_is_part_of_the_convolution() -> None:

@@ -72,6 +72,17 @@ def test_a_value_follows_the_mean_gradient_of_its_weights() -> None:
         assert gradient[label] == pytest.approx(float(torch.arange(512.0)[labels == label].mean()))
 
 
+def test_pruned_weights_stay_zero_in_training() -> None:
+    shared = prepare_qat(_model(0.8), X, weights=lambda: KMeans(2))
+    before = freeze(shared)[4].weight
+    optimizer = torch.optim.SGD(shared.parameters(), 0.1)
+    shared(X).square().sum().backward()
+    optimizer.step()
+    after = freeze(shared)[4].weight
+    assert not torch.equal(after, before)
+    assert torch.equal(after == 0, before == 0)
+
+
 def test_training_brings_accuracy_back_and_keeps_the_clusters() -> None:
     digits = load_images("digits")
     torch.manual_seed(0)
