@@ -1,4 +1,4 @@
-"""Bits of each layer found by an agent that plays episodes (HAQ); see `HAQ` for what it is worth."""
+"""Bits of each layer, found by an agent that plays episodes (HAQ)."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class _Agent:
         self.seen.append(torch.cat([states, previous, done, rewards], 1))
 
     def learn(self) -> None:
-        """A few steps of both on what was seen, with the ranks of rewards, -1 to 1, in their place."""
+        """A few steps of both on what was seen; rewards count by rank, from -1 to 1."""
         seen = torch.cat(self.seen)
         ranks = seen[:, -1].unique(return_inverse=True)[1]
         rewards = 2 * ranks / ranks.max().clamp(min=1) - 1
