@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
+
+from classical.files import write_atomically
 
 Model = TypeVar("Model", bound=nn.Module)
 VERSION = 1
@@ -46,9 +48,8 @@ def cached(
 def _keep(path: Path, weights: dict[str, torch.Tensor]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            torch.save(weights, file)
-        Path(temporary).replace(path)
+        content = BytesIO()
+        torch.save(weights, content)
+        write_atomically(path, content.getvalue())
     except OSError as error:
         warnings.warn(f"cannot keep the weights in {path.parent} ({error.strerror})", stacklevel=3)

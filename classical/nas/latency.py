@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import torch
 
 from classical.errors import UsageError
+from classical.files import write_atomically
 from classical.metrics import measure_latency
 from classical.nas.plan import Layer, Plan
 
@@ -62,12 +61,8 @@ class LatencyTable:
 
     def save(self, path: str | Path) -> None:
         """Write the table as JSON, all of it or nothing."""
-        path = Path(path)
         rows = [{"layer": asdict(layer), "seconds": s} for layer, s in self.seconds.items()]
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            json.dump(rows, file, indent=1)
-        Path(temporary).replace(path)
+        write_atomically(Path(path), json.dumps(rows, indent=1).encode())
 
     @classmethod
     def load(

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
+from classical.files import write_atomically
 from classical.quantization.huffman import decode, encode
 from classical.quantization.kmeans import KMeans
 from classical.quantization.qat import freeze
@@ -171,9 +170,6 @@ def _labels(codes: bytes, count: int) -> np.ndarray:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
+        write_atomically(path, data)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
