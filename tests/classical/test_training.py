@@ -4,14 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from classical.data import DataSet, load_images
+from classical.data import DataSet
 from classical.errors import UsageError
 from classical.training import TrainConfig, accuracy, train
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_images("digits")
 
 
 def _model() -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from classical.data import DataSet, load_images
+from classical.data import DataSet
 from classical.distillation import (
     AttentionMaps,
     Factors,
@@ -26,11 +26,6 @@ from classical.training import TrainConfig, accuracy, train
 
 CONV, BEFORE_POOL = "backbone.conv0", "backbone.relu1"
 QUICK = TrainConfig(epochs=8, lr=0.2)
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_images("digits")
 
 
 def _net(width: int, seed: int = 0) -> VGG:

@@ -1,13 +1,7 @@
 import pytest
 import torch
 
-from classical.data import DataSet, load_images
 from classical.nas import MobileSpace, Stage, Supernet
-
-
-@pytest.fixture(scope="session")
-def digits() -> DataSet:
-    return load_images("digits")
 
 
 @pytest.fixture(scope="session")

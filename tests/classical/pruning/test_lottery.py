@@ -4,18 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from classical.data import DataSet, load_images
+from classical.data import DataSet
 from classical.errors import UsageError
 from classical.pruning import lottery_ticket
 from classical.training import TrainConfig, accuracy, train
 
 CONFIG = TrainConfig(epochs=5, lr=0.1, batch_size=64)
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    pytest.importorskip("sklearn")
-    return load_images("digits")
 
 
 def _model() -> nn.Module:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from classical.data import DataSet, Split, load_images
+from classical.data import DataSet, Split
 from classical.errors import UsageError
 from classical.pruning import (
     Fisher,
@@ -33,12 +33,6 @@ def _linear(values: list[list[float]]) -> nn.Linear:
 def _digits_model() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    pytest.importorskip("sklearn")
-    return load_images("digits")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from classical.data import DataSet, load_images
+from classical.data import DataSet
 from classical.errors import UsageError
 from classical.models.efficientnet import InvertedResidual
 from classical.quantization import (
@@ -25,11 +25,6 @@ from classical.quantization import (
 )
 from classical.quantization.sensitivity import Evaluate
 from classical.training import TrainConfig, accuracy, train
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_images("digits")
 
 
 @pytest.fixture(scope="module")

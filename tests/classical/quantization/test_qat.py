@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from classical.data import DataSet, load_images
+from classical.data import DataSet
 from classical.errors import UsageError
 from classical.quantization import (
     LSQ,
@@ -28,11 +28,6 @@ from classical.quantization import (
     to_integer,
 )
 from classical.training import TrainConfig, accuracy, train
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_images("digits")
 
 
 @pytest.fixture(scope="module")
