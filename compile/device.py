@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -302,7 +301,7 @@ class Device:
     def _coherence(self, qubit: int, name: str) -> float | None:
         self._check_qubit(qubit)
         properties = self.backend.target.qubit_properties
-        return _finite(getattr(properties[qubit], name, None)) if properties else None
+        return schema.finite(getattr(properties[qubit], name, None)) if properties else None
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
@@ -389,7 +388,3 @@ def _some(places: Sequence[object]) -> str:
     """The first of them, and how many more."""
     shown = ", ".join(map(str, places[:_SHOWN]))
     return shown if len(places) <= _SHOWN else f"{shown} and {len(places) - _SHOWN} more"
-
-
-def _finite(number: float | None) -> float | None:
-    return float(number) if number is not None and isfinite(number) else None

@@ -60,10 +60,10 @@ def describe(device: Device) -> dict[str, Any]:
         "coords": device.coords,
         "qubits": [
             {
-                "t1": _finite(getattr(coherence[q], "t1", None)),
-                "t2": _finite(getattr(coherence[q], "t2", None)),
+                "t1": finite(getattr(coherence[q], "t1", None)),
+                "t2": finite(getattr(coherence[q], "t2", None)),
                 "readout": list(device.readout_errors(q)),
-                "readout_seconds": _finite(getattr(measured.get((q,)), "duration", None)),
+                "readout_seconds": finite(getattr(measured.get((q,)), "duration", None)),
             }
             for q in range(device.num_qubits)
         ],
@@ -71,8 +71,8 @@ def describe(device: Device) -> dict[str, Any]:
             {
                 "gate": name,
                 "qubits": list(qubits),
-                "error": _finite(getattr(properties, "error", None)),
-                "duration": _finite(getattr(properties, "duration", None)),
+                "error": finite(getattr(properties, "error", None)),
+                "duration": finite(getattr(properties, "duration", None)),
             }
             for name in sorted(known & set(target.operation_names) - _NO_GATES)
             for qubits, properties in target[name].items()
@@ -200,7 +200,8 @@ def _names(keys: Iterable[str]) -> str:
     return ", ".join(sorted(keys))
 
 
-def _finite(number: float | None) -> float | None:
+def finite(number: float | None) -> float | None:
+    """The number, None where it is not known."""
     return float(number) if number is not None and isfinite(number) else None
 
 

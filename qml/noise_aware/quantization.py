@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from qml.training.loop import Loss
 from qsim.errors import UsageError
 from qsim.parameters import whole
-
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 MIN_LEVELS = 2
 
