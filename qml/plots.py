@@ -228,7 +228,7 @@ def plot_study(records: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
         axes = figure.subplots()
         for key, colour, label, shift in (
             ("noise_free", SECOND, "without noise", -0.12),
-            ("noisy", FIRST, "on the devices, 8,192 shots", 0.12),
+            ("noisy", FIRST, "on the devices", 0.12),
         ):
             for place, row in enumerate(rows):
                 found = [100 * record[key][0] for record in records if record["row"] == row]
