@@ -6,31 +6,27 @@ made once, when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from compile import Device
-from qml.data.tasks import Split, load_task
+from qml.bench.choices import searched
+from qml.data.tasks import load_task
 from qml.nas.estimators import EXACT_QUBITS, Estimator, default_estimator
 from qml.nas.evaluation import Circuits, Evaluator, Inherited, Tuned
-from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Classification
-from qml.nas.search import EvolutionarySearch, Ranked, SearchConfig, by_score
+from qml.nas.search import SearchConfig
 from qml.nas.spaces import find_space
-from qml.nas.supercircuit import SubConfig, SuperCircuit
+from qml.nas.supercircuit import SuperCircuit
 from qml.nn.model import Classifier
 from qml.noise_aware.devices import on_device
-from qml.pools import OneProcess
-from qml.training.loop import TrainConfig, epoch_generator, fit
+from qml.training.loop import TrainConfig, fit
+from qml.training.start import near_identity
 from qsim import Circuit
-
-INITIAL_SPREAD = 0.1  # radians
 
 
 @dataclass(frozen=True)
@@ -135,12 +131,8 @@ class Cell:
         """Scores candidates under the device's noise."""
         return default_estimator(self.task.num_qubits)
 
-    def evaluations(
-        self, space: GeneSpace, estimator: Estimator, *, tuned: bool = False
-    ) -> Evaluations:
-        """Scores of genes on validation samples, with inherited weights or such trained further."""
-        count = self.sizes.search_samples
-        valid = Split(self.task.valid.x[:count], self.task.valid.y[:count])
+    def evaluator(self, estimator: Estimator, *, tuned: bool = False) -> Evaluator:
+        """Scores genes on validation samples, with inherited weights or such trained further."""
         model = self.fresh(self.supercircuit.full(), "votes")
         inherited = Inherited(self.supercircuit, self.shared_weights)
         circuits: Circuits = inherited
@@ -148,32 +140,18 @@ class Cell:
             config = self.config(self.sizes.tuning_epochs)
             train = self.task.train
             circuits = Tuned(inherited, model, train, self.task.valid, config, self.seed)
-        objective = Classification(model, valid)
-        evaluator = Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
-        return Evaluations(space, OneProcess(evaluator))
+        objective = Classification(model, self.task.valid.first(self.sizes.search_samples))
+        return Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
 
     def search(self, space: GeneSpace, estimator: Estimator) -> Gene:
         """The best gene of an evolutionary search."""
-        evaluations = self.evaluations(space, estimator)
-        EvolutionarySearch(space, evaluations, self.sizes.search, self.seed).run()
-        return self.final(space, estimator, evaluations.found)
-
-    def final(self, space: GeneSpace, estimator: Estimator, found: Sequence[Ranked]) -> Gene:
-        """The best of the best genes, one for each circuit, after they are trained further.
-
-        Inherited weights are those of many circuits, which says less of the best few.
-        """
-        leading: dict[SubConfig, Gene] = {}
-        for gene, _ in sorted(found, key=lambda pair: pair[1].score):
-            leading.setdefault(gene.config, gene)
-        genes = list(leading.values())[: self.sizes.finalists]
-        scores = self.evaluations(space, estimator, tuned=True)(genes)
-        return genes[by_score(scores)[0]]
+        inherited, trained = self.evaluator(estimator), self.evaluator(estimator, tuned=True)
+        sizes = self.sizes
+        return searched(space, inherited, trained, sizes.search, self.seed, sizes.finalists)
 
     def fresh(self, circuit: Circuit, stage: str, readout: nn.Module | None = None) -> Classifier:
         """A classifier whose gates are close to the identity."""
-        rng = epoch_generator(self.seed, f"{stage}/weights", 0)
-        weights = torch.from_numpy(rng.normal(0, INITIAL_SPREAD, circuit.num_weights)).float()
+        weights = near_identity(circuit, self.seed, stage)
         return Classifier(circuit, self.task.num_classes, weights=weights, readout=readout)
 
     def trained(self, gene: Gene) -> Trained:

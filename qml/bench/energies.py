@@ -19,21 +19,20 @@ from compile import Device, compile, noisy
 from qml.algorithms.minimize import small_weights
 from qml.algorithms.vqe import vqe
 from qml.bench.cells import Sizes
+from qml.bench.choices import nearest_size, noise_free, searched
+from qml.bench.measure import compiled_facts
 from qml.chemistry.ansatz import hartree_fock, uccsd
 from qml.chemistry.molecules import load_molecule
 from qml.data.tasks import Split
-from qml.nas.estimators import Candidate, Estimate, Estimator, ExactNoise
-from qml.nas.evaluation import Evaluator, Inherited
-from qml.nas.evaluations import Evaluations
+from qml.nas.estimators import Estimator, ExactNoise
+from qml.nas.evaluation import Circuits, Evaluator, Inherited
 from qml.nas.genes import Gene, GeneSpace
 from qml.nas.objectives import Energy
-from qml.nas.search import EvolutionarySearch
 from qml.nas.spaces import DesignSpace
-from qml.nas.supercircuit import SuperCircuit
+from qml.nas.supercircuit import SubConfig, SuperCircuit
 from qml.nn.ansatz import add_template
 from qml.nn.layers import Layer
 from qml.nn.model import QuantumLayer
-from qml.pools import OneProcess
 from qml.pruning import PruneConfig, prune
 from qml.training.loop import TrainConfig, epoch_generator, fit
 from qsim import Circuit, expval
@@ -92,24 +91,14 @@ class EnergyCell:
 
     def search(self, estimator: Estimator, space: GeneSpace) -> Gene:
         """The best circuit of an evolutionary search, by the energy after training of the best."""
-        circuits = Inherited(self.supercircuit, self.shared_weights)
-        objective = Energy(self.hamiltonian)
-        evaluator = Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
-        evaluations = Evaluations(space, OneProcess(evaluator))
-        EvolutionarySearch(space, evaluations, self.sizes.search, self.seed).run()
-        ranked = sorted(evaluations.found, key=lambda pair: pair[1].score)
-        genes = list({gene.config: gene for gene, _ in reversed(ranked)}.values())
-        finalists = genes[::-1][: self.sizes.energy_finalists]
-        return min(finalists, key=lambda gene: self._trained_score(gene, estimator))
+        inherited = self._evaluator(Inherited(self.supercircuit, self.shared_weights), estimator)
+        solved = self._evaluator(_Solving(self), estimator)
+        sizes = self.sizes
+        return searched(space, inherited, solved, sizes.search, self.seed, sizes.energy_finalists)
 
-    def _trained_score(self, gene: Gene, estimator: Estimator) -> float:
-        solved = self.solved(self._circuit(gene), gene.layout)
-        bound = solved.circuit.bind(weights=solved.weights)
-        compiled = compile(bound, self.device, layout=gene.layout, seed=self.seed)
-        energies = expval(bound, [self.hamiltonian])[None]
+    def _evaluator(self, circuits: Circuits, estimator: Estimator) -> Evaluator:
         objective = Energy(self.hamiltonian)
-        candidate = Candidate(compiled, self.device, objective, energies, self.seed)
-        return estimator(candidate).score
+        return Evaluator(circuits, objective, self.device, estimator, seed=self.seed)
 
     def solved(self, circuit: Circuit, layout: tuple[int, ...] | None = None) -> Solved:
         """The circuit with the weights of the lowest energy without noise."""
@@ -137,10 +126,9 @@ class EnergyCell:
     def random_circuit(self) -> Circuit:
         """A random circuit with about as many weights as the searched one."""
         rng = epoch_generator(self.seed, "random", 0)
-        configs = [self.supercircuit.sample(rng) for _ in range(_DRAWS)]
-        circuits = [self.supercircuit.dense(config)[0] for config in configs]
+        genes = [Gene(None, self.supercircuit.sample(rng)) for _ in range(_DRAWS)]
         wanted = self.searched.circuit.num_weights
-        return min(circuits, key=lambda circuit: abs(circuit.num_weights - wanted))
+        return self._circuit(nearest_size(self.supercircuit, genes, wanted))
 
     def _circuit(self, gene: Gene) -> Circuit:
         return self.supercircuit.dense(gene.config)[0]
@@ -163,13 +151,21 @@ def _mean(outputs: Tensor, _: Tensor) -> Tensor:
     return outputs.mean()
 
 
-def _noise_free(candidate: Candidate) -> Estimate:
-    return Estimate(candidate.loss)
+class _Solving:
+    """Circuits with the weights of their lowest energy, as an `Evaluator` takes them."""
+
+    def __init__(self, cell: EnergyCell) -> None:
+        self.supercircuit = cell.supercircuit
+        self._cell = cell
+
+    def __call__(self, config: SubConfig) -> tuple[Circuit, Tensor]:
+        solved = self._cell.solved(self.supercircuit.dense(config)[0])
+        return solved.circuit, solved.weights
 
 
 def _unaware(cell: EnergyCell) -> Solved:
     unmapped = GeneSpace(cell.supercircuit, cell.device, mapping=False)
-    return cell.solved(cell._circuit(cell.search(_noise_free, unmapped)))
+    return cell.solved(cell._circuit(cell.search(noise_free, unmapped)))
 
 
 def _hardware_efficient(cell: EnergyCell) -> Solved:
@@ -203,8 +199,5 @@ def measure_energy(cell: EnergyCell, solved: Solved) -> dict[str, Any]:
         "noise_free": _MILLI * (free.item() - exact),
         "noisy": _MILLI * (read.item() - exact),
         "parameters": solved.circuit.num_weights,
-        "one_qubit_gates": compiled.one_qubit_gates,
-        "two_qubit_gates": compiled.two_qubit_gates,
-        "depth": compiled.depth,
-        "esp": compiled.esp,
+        **compiled_facts(compiled),
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from compile import NoisyCircuit, compile, noisy
+from compile import Compiled, NoisyCircuit, compile, noisy
 from qml.bench.cells import Cell, Trained
 from qml.data.tasks import Split
 from qml.nas.estimators import MAX_PHYSICAL
@@ -29,11 +29,18 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
     bound = trained.model.bound()
     compiled = compile(bound.circuit, cell.device, layout=trained.layout, seed=cell.seed)
     count = cell.sizes.test_samples[not cell.exact]
-    test = Split(cell.task.test.x[:count], cell.task.test.y[:count])
+    test = cell.task.test.first(count)
     return {
         "noise_free": _accuracy(_calibrated(cell, bound.on(None)), test),
         "noisy": _accuracy(_on_device(cell, bound, noisy(compiled, cell.device)), test),
         "parameters": trained.model.circuit.num_weights,
+        **compiled_facts(compiled),
+    }
+
+
+def compiled_facts(compiled: Compiled) -> dict[str, Any]:
+    """Pulses, two-qubit gates, depth and success, by their names in the table."""
+    return {
         "one_qubit_gates": compiled.one_qubit_gates,
         "two_qubit_gates": compiled.two_qubit_gates,
         "depth": compiled.depth,

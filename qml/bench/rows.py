@@ -6,21 +6,23 @@ the circuit and the qubits that QuantumNAS has found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import torch
 from torch import nn
 
 from qml.bench.cells import Cell, Trained
-from qml.nas.estimators import Candidate, Estimate
+from qml.bench.choices import final, nearest_size, noise_free
+from qml.nas.evaluations import Evaluations
 from qml.nas.genes import Gene, GeneSpace
-from qml.nas.search import random_search
+from qml.nas.search import human_designs, random_search
 from qml.nn.model import Classifier, Votes
 from qml.noise_aware.injection import NoiseInjection
 from qml.noise_aware.normalization import Normalization
 from qml.noise_aware.quantization import Quantization, quantization_loss
 from qml.noise_aware.shots import ShotNoise
+from qml.pools import OneProcess
 from qml.pruning import GradualRounding, Objective, PruneConfig, SuccessGain, magnitude, prune
 from qml.pruning.criteria import Criterion
 from qml.pruning.schedule import Kind
@@ -35,9 +37,7 @@ _DRAWS = 50
 
 def human(cell: Cell) -> Trained:
     """All gates of the first blocks, about as many angles as the searched circuit has."""
-    blocks = range(1, cell.supercircuit.space.blocks + 1)
-    genes = [Gene(None, cell.supercircuit.largest(count)) for count in blocks]
-    return cell.trained(_nearest_size(cell, genes))
+    return cell.trained(_nearest_size(cell, human_designs(cell.supercircuit)))
 
 
 def random(cell: Cell) -> Trained:
@@ -45,11 +45,6 @@ def random(cell: Cell) -> Trained:
     rng = epoch_generator(cell.seed, "random", 0)
     genes = [Gene(None, cell.supercircuit.sample(rng)) for _ in range(_DRAWS)]
     return cell.trained(_nearest_size(cell, genes))
-
-
-def noise_free(candidate: Candidate) -> Estimate:
-    """The score of a search that knows nothing of noise."""
-    return Estimate(candidate.loss)
 
 
 def noise_unaware(cell: Cell) -> Trained:
@@ -102,12 +97,12 @@ def quantized(cell: Cell) -> Trained:
 
 def normalization(cell: Cell) -> Trained:
     """Normalized readings."""
-    return _quantumnat(cell, inject=False, levels=None)
+    return _quantumnat(cell, inject=False, quantize=False)
 
 
 def injection(cell: Cell) -> Trained:
     """Injected errors alone."""
-    return _quantumnat(cell, normalize=False, levels=None)
+    return _quantumnat(cell, normalize=False, quantize=False)
 
 
 def reading_quantization(cell: Cell) -> Trained:
@@ -159,9 +154,10 @@ def random_genes(cell: Cell) -> Trained:
     """The best of as many random genes as the search has evaluated at most."""
     config = cell.sizes.search
     count = config.population + (config.generations - 1) * (config.mutations + config.crossovers)
-    evaluations = cell.evaluations(cell.space, cell.estimator)
+    evaluations = Evaluations(cell.space, OneProcess(cell.evaluator(cell.estimator)))
     found = random_search(cell.space, evaluations, count, cell.seed)
-    return cell.trained(cell.final(cell.space, cell.estimator, found))
+    tuned = cell.evaluator(cell.estimator, tuned=True)
+    return cell.trained(final(cell.space, tuned, found, cell.sizes.finalists))
 
 
 def circuit_only(cell: Cell) -> Trained:
@@ -197,14 +193,9 @@ def _circuit(cell: Cell) -> Circuit:
     return circuit
 
 
-def _nearest_size(cell: Cell, genes: list[Gene]) -> Gene:
+def _nearest_size(cell: Cell, genes: Sequence[Gene]) -> Gene:
     """The gene whose circuit has about as many angles as the searched one."""
-    wanted = _circuit(cell).num_weights
-
-    def distance(gene: Gene) -> int:
-        return abs(cell.supercircuit.dense(gene.config)[0].num_weights - wanted)
-
-    return min(genes, key=distance)
+    return nearest_size(cell.supercircuit, genes, _circuit(cell).num_weights)
 
 
 def _criterion(cell: Cell, model: Classifier) -> Criterion:
@@ -216,13 +207,13 @@ def _criterion(cell: Cell, model: Classifier) -> Criterion:
 
 
 def _quantumnat(
-    cell: Cell, *, normalize: bool = True, inject: bool = True, levels: int | None = -1
+    cell: Cell, *, normalize: bool = True, inject: bool = True, quantize: bool = True
 ) -> Trained:
     n, classes = cell.task.num_qubits, cell.task.num_classes
     parts: list[nn.Module] = []
     if normalize:
         parts.append(Normalization(n))
-    if levels is not None:
+    if quantize:
         parts.append(Quantization(cell.sizes.levels))
     votes = Votes(n, classes, NORMALIZED_SCALE) if normalize else Votes(n, classes)
     model = cell.fresh(_circuit(cell), "scratch", nn.Sequential(*parts, votes))
@@ -232,10 +223,8 @@ def _quantumnat(
         run = cell.under_noise(
             model, cell.gene.layout, runner=lambda circuit: NoiseInjection(circuit, factor)
         )
-    if levels is None:
-        cell.fit(run, cell.sizes.epochs)
-    else:
-        cell.fit(run, cell.sizes.epochs, loss=quantization_loss(run))
+    options = {"loss": quantization_loss(run)} if quantize else {}
+    cell.fit(run, cell.sizes.epochs, **options)
     return Trained(model, cell.gene.layout)
 
 

@@ -44,6 +44,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
+    def first(self, count: int) -> Split:
+        """The first samples, all if there are fewer."""
+        return Split(self.x[:count], self.y[:count])
+
 
 @dataclass(frozen=True)
 class Task:

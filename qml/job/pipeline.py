@@ -118,7 +118,7 @@ class Job:
         self.task = task
         self.device = device
         self.supercircuit = _supercircuit(config, task)
-        self.samples = _first(task.test, self._sample_count())
+        self.samples = task.test.first(self._sample_count())
 
     @classmethod
     def create(cls, config: JobConfig, path: str | Path) -> Job:
@@ -239,7 +239,7 @@ class Job:
 
     def _scored(self) -> Split:
         """The samples that candidates are scored on."""
-        return _first(self.task.valid, self.sizes.search_samples)
+        return self.task.valid.first(self.sizes.search_samples)
 
     def _evaluator(self, model: Classifier) -> Evaluator:
         """What scores the genes of the search."""
@@ -327,10 +327,6 @@ def first_gates(circuit: Circuit, num_weights: int) -> Circuit:
 
 def _supercircuit(config: JobConfig, task: Task) -> SuperCircuit:
     return SuperCircuit(config.design_space, task.num_qubits, task.encoder)
-
-
-def _first(split: Split, count: int) -> Split:
-    return Split(split.x[:count], split.y[:count])
 
 
 def _compiled_facts(compiled: Compiled) -> dict[str, Any]:

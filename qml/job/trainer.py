@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from qml.data.tasks import Split, Task
 from qml.job.presets import Preset
 from qml.nas.supercircuit import SuperCircuit
@@ -16,14 +14,12 @@ from qml.training.loop import (
     Callback,
     CircuitSampler,
     TrainConfig,
-    epoch_generator,
     evaluate,
     fit,
 )
+from qml.training.start import near_identity
 from qsim import Circuit
 from qsim.interop.openqasm import to_openqasm3
-
-INITIAL_SPREAD = 0.1  # radians
 
 
 class Trainer:
@@ -128,13 +124,8 @@ class Trainer:
         return state, keep
 
     def _fresh(self, name: str, circuit: Circuit) -> Classifier:
-        """A classifier whose gates are close to the identity.
-
-        That is as good a start as any for a single circuit, and a better one for a SuperCircuit:
-        a sub-circuit is then close to those with some gates more or less, whose weights it shares.
-        """
-        rng = epoch_generator(self.seed, f"{name}/weights", 0)
-        weights = torch.from_numpy(rng.normal(0, INITIAL_SPREAD, circuit.num_weights)).float()
+        """A classifier whose gates are close to the identity."""
+        weights = near_identity(circuit, self.seed, name)
         return Classifier(circuit, self.task.num_classes, weights=weights)
 
     def _trained(self, name: str, circuit: Circuit) -> Classifier:
