@@ -8,11 +8,10 @@ import torch
 
 from compile import Compiled, NoisyCircuit, compile, noisy
 from qml.bench.cells import Cell, Trained
-from qml.data.tasks import Split
 from qml.nas.estimators import MAX_PHYSICAL
 from qml.nn.model import Classifier
 from qml.noise_aware.normalization import calibrate
-from qml.training.loop import predict
+from qml.training.loop import evaluate
 
 _DRAWS = 16
 """Trajectories of a sample for the mean over all, where noise is not exact."""
@@ -31,8 +30,8 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
     count = cell.sizes.test_samples[not cell.exact]
     test = cell.task.test.first(count)
     return {
-        "noise_free": _accuracy(_calibrated(cell, bound.on(None)), test),
-        "noisy": _accuracy(_on_device(cell, bound, noisy(compiled, cell.device)), test),
+        "noise_free": evaluate(_calibrated(cell, bound.on(None)), test).accuracy,
+        "noisy": evaluate(_on_device(cell, bound, noisy(compiled, cell.device)), test).accuracy,
         "parameters": trained.model.circuit.num_weights,
         **compiled_facts(compiled),
     }
@@ -61,8 +60,3 @@ def _on_device(cell: Cell, model: Classifier, circuit: NoisyCircuit) -> Classifi
 def _calibrated(cell: Cell, model: Classifier) -> Classifier:
     calibrate(model, cell.task.valid.x)
     return model
-
-
-def _accuracy(model: Classifier, split: Split) -> float:
-    with torch.no_grad():
-        return (predict(model, split.x).argmax(1) == split.y).float().mean().item()
