@@ -29,6 +29,7 @@ from qsim.parameters import (
     is_angle,
     listed,
 )
+from qsim.sums import sum_by_index
 
 if TYPE_CHECKING:
     from qsim.circuit import Circuit
@@ -188,8 +189,7 @@ class _Sums:
         product = self.coefficients.to(columns)
         for factor in self.factors:
             product = product * padded[..., factor]
-        empty = columns.new_zeros(*columns.shape[:-1], len(self.expressions))
-        return empty.index_add(-1, self.owner, product)
+        return sum_by_index(product, self.owner, len(self.expressions), dim=-1)
 
 
 class _Plan(NamedTuple):

@@ -16,6 +16,7 @@ from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
 from qsim.strings import Strings
+from qsim.sums import sum_by_index
 
 _LETTERS = frozenset("IXYZ")
 _X_BITS = str.maketrans("IXYZ", "0110")
@@ -223,8 +224,8 @@ class PauliSum(_Operator):
         """Their coefficients, real [strings]; part of the graph of the tensor that was given."""
         if self._places is None:
             return self._given
-        empty = self._given.new_zeros(len(self.strings))
-        return empty.index_add(0, self._places.to(empty.device), self._given)
+        places = self._places.to(self._given.device)
+        return sum_by_index(self._given, places, len(self.strings))
 
     def coefficients_on(self, device: torch.device) -> Tensor:
         """The same in double precision on a device, where constants stay once they are there.

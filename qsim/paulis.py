@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from qsim.strings import Strings, XGroup
+from qsim.sums import sum_by_index
 from qsim.walsh import walsh_hadamard
 
 
@@ -134,8 +135,8 @@ def _apply_group(group: XGroup, coefficients: Tensor, psi: Tensor) -> Tensor:
     chosen = coefficients[..., group.indices.to(psi.device)].to(psi.real.dtype)
     weighted = chosen * group.phases.to(psi)  # [strings] or [batch, strings]
     if len(group.z_masks) > n:
-        empty = weighted.new_zeros([*weighted.shape[:-1], 2**n])
-        factors = walsh_hadamard(empty.index_add(-1, group.z_masks.to(psi.device), weighted))
+        masks = group.z_masks.to(psi.device)
+        factors = walsh_hadamard(sum_by_index(weighted, masks, 2**n, dim=-1))
     else:
         parts = [
             weighted[..., k, None] * signs(z, n, weighted)

@@ -13,6 +13,7 @@ from qsim.errors import UsageError
 from qsim.gradients import transforms
 from qsim.memory import check_bytes
 from qsim.strings import Setting, Strings
+from qsim.sums import running_sums
 
 Generator: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
@@ -75,7 +76,7 @@ def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
     parts = []
     for begin in range(0, len(probabilities), step):
         # Double: in single precision, a long sum loses the small probabilities.
-        sums = probabilities[begin : begin + step].double().cumsum(1)
+        sums = running_sums(probabilities[begin : begin + step].double())
         total = sums[:, -1:].contiguous()
         found = torch.searchsorted(
             sums, numbers[begin : begin + step].to(sums.device) * total, right=True

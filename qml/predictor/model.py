@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm, softplus
 
 from qml.predictor.graph import ERROR, KINDS, LEVEL, NUM_FEATURES, NUM_NEIGHBOURS, PULSES
+from qsim.sums import sum_by_index
 
 # Brings typical features near 1: errors of gates and readings are hundredths, levels hundreds.
 _SCALE = [1.0] * len(KINDS) + [50.0] * 5 + [20.0] + [0.3] * 2 + [0.01]
@@ -55,10 +56,10 @@ class GraphTransformer(nn.Module):
         h = self.embed(torch.cat([features * self.scale, magnitude, pulses.log1p()], 1))
         for layer in self.layers:
             h = layer(h, neighbours)
-        errors = _sum(softplus(self.cost(h)) * error[:, None], owner, len(graphs))
-        kinds = _sum(features[:, : len(KINDS)], owner, len(graphs)) / 20
+        errors = sum_by_index(softplus(self.cost(h)) * error[:, None], owner, len(graphs))
+        kinds = sum_by_index(features[:, : len(KINDS)], owner, len(graphs)) / 20
         depth = graphs[..., LEVEL].amax(1, keepdim=True) / 100
-        mean = _sum(h, owner, len(graphs)) / counts[:, None]
+        mean = sum_by_index(h, owner, len(graphs)) / counts[:, None]
         rest = torch.sigmoid(self.summary(torch.cat([mean, kinds, depth, errors], 1)))
         survival = torch.exp(-errors)
         return (survival + (1 - survival) * rest)[:, 0]
@@ -107,8 +108,3 @@ def _flat(neighbours: Tensor, start: Tensor) -> Tensor:
     own = torch.arange(len(neighbours))[:, None]
     moved = torch.where(neighbours < 0, neighbours, neighbours + start[:, None])
     return torch.cat([own, moved], 1)
-
-
-def _sum(values: Tensor, owner: Tensor, count: int) -> Tensor:
-    """Sums of the rows that belong to each graph."""
-    return values.new_zeros(count, values.shape[1]).index_add(0, owner, values)

@@ -17,6 +17,7 @@ from qsim.engines import density
 from qsim.memory import check_bytes
 from qsim.noise.kernels import NoiseKernels
 from qsim.prepare import Call
+from qsim.sums import sum_by_index
 
 
 @dataclass
@@ -68,5 +69,4 @@ class Densities:
     def joined(self, parts: Sequence[Histories]) -> Histories:
         every = Histories.cat(parts)
         keys, row = torch.stack([every.sample, every.bits], 1).unique(dim=0, return_inverse=True)
-        empty = every.states.new_zeros(len(keys), *every.states.shape[1:])
-        return Histories(empty.index_add(0, row, every.states), keys[:, 0], keys[:, 1])
+        return Histories(sum_by_index(every.states, row, len(keys)), keys[:, 0], keys[:, 1])

@@ -21,6 +21,7 @@ from qsim.paulis import expectations
 from qsim.results import combine, gram, layout, split
 from qsim.sampling import Generator, check_generator, check_shots, count, draw, uniforms
 from qsim.strings import Strings
+from qsim.sums import sum_by_index
 
 
 class Ensemble:
@@ -125,8 +126,8 @@ class Ensemble:
         outcomes = torch.arange(found.shape[1], device=found.device)
         bits = self._deferred.recorded(self.clbits[:, None], outcomes)
         index = packed(bits, where) + (self.sample << len(where))[:, None]
-        total = found.new_zeros(batch << len(where))
-        total = total.index_add(0, index.expand(found.shape).flatten(), found.flatten())
+        places = index.expand(found.shape).flatten()
+        total = sum_by_index(found.flatten(), places, batch << len(where))
         return self._shaped(total.unflatten(0, (batch, -1)))
 
     @torch.no_grad()
@@ -174,8 +175,7 @@ class Ensemble:
 
     def _total(self, found: Tensor) -> Tensor:
         """The sum over the branches of each sample: [branches, ...] -> [batch, ...]."""
-        empty = found.new_zeros(self._batch or 1, *found.shape[1:])
-        return empty.index_add(0, self.sample, found)
+        return sum_by_index(found, self.sample, self._batch or 1)
 
     def _shaped(self, result: Tensor) -> Tensor:
         return result[0] if self._batch is None else result

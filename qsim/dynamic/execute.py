@@ -33,6 +33,7 @@ from qsim.sampling import (
     in_settings,
     uniforms,
 )
+from qsim.sums import sum_by_index
 
 _AMPLITUDES = 2**26  # of all histories that are followed at a time
 _MERGED = 24  # twice the qubits, and the classical bits, up to which branches may be merged
@@ -98,7 +99,7 @@ def estimated(
             read = ((k, density.misread(p, every, _errors(noise))) for k, p in measured_in)
             own = _of_rows(generator, rows)
             values = estimate_from(strings, read, rows.states.real, count, own)
-            total.index_add_(0, rows.sample, values * (count / number))
+            total += sum_by_index(values * (count / number), rows.sample, call.batch)
     found = combine(total, measured)
     return found if call.batched else found[0]
 

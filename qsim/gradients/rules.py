@@ -15,6 +15,7 @@ from torch import Tensor
 from qsim.errors import UsageError
 from qsim.parameters import whole
 from qsim.sampling import Generator, uniforms
+from qsim.sums import sum_by_index
 
 
 @dataclass(frozen=True)
@@ -233,5 +234,5 @@ def apply_stencil(function: Function, stencil: Stencil) -> Tensor:
         values = function(rows).unflatten(0, (-1, batch))  # [terms, batch, outputs]
         weights = values.new_tensor(stencil.coefficients[terms])
         places = torch.tensor(stencil.coordinates[terms], device=values.device)
-        jacobian.index_add_(0, places, values * weights[:, None, None])
+        jacobian += sum_by_index(values * weights[:, None, None], places, coordinates)
     return jacobian.permute(1, 2, 0)

@@ -23,7 +23,10 @@ from qsim.engines.reference import ReferenceEngine
 nvrtc = pytest.mark.skipif(sys.platform != "linux", reason="NVRTC comes for Linux")
 KERNELS = {
     "kernels": {"backward", "expval", "forward", "gradients", "matrix", "seed", "states"},
-    "trajectories": {"decide_from", "follow", "gradients", "retrace", "sample", "weigh"},
+    "trajectories": {
+        *("decide_from", "follow", "gradients", "operate", "retrace", "sample"),
+        *("weigh", "weigh_wide"),
+    },
     "transfer": {"backward", "forward", "gradients", "matrix", "seed", "values"},
 }
 

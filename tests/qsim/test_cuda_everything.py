@@ -1,13 +1,16 @@
 """All that runs on the cpu runs on the GPU engine, with the same numbers."""
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import qsim
+import qsim.sums
 from qsim import Circuit, Input, NoiseModel, PauliString, PauliSum, State, Weight, channels
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
@@ -182,3 +185,34 @@ def test_the_cpu_engine_gives_the_same(name: str, place: tuple[str, str]) -> Non
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-11)
         else:
             assert ours == theirs
+
+
+# What PyTorch's notes on torch.use_deterministic_algorithms name, and the ways back of gather and
+# index_select.
+UNORDERED = {"cumsum", "gather_backward", "index_add", "index_select_backward", "put"}
+UNORDERED |= {"scatter_add", "scatter_reduce", "histc"}
+
+
+class Unordered(TorchDispatchMode):
+    """Keeps the names of operations on reals that a GPU does in an order of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__.rstrip("_")
+        if name in UNORDERED and not any(
+            frame.filename == qsim.sums.__file__ for frame in traceback.extract_stack()
+        ):
+            result = args[0]
+            if result.is_floating_point() or result.is_complex():
+                self.names.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_gpu_would_do_it_in_one_order(name: str) -> None:
+    with Unordered() as unordered:
+        results(name, "cpu", "cuda-emulated")
+    assert not unordered.names

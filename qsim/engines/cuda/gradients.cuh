@@ -7,6 +7,17 @@ namespace qsim::cuda {
 
 inline int num_warps() { return (static_cast<int>(blockDim.x) + kWarp - 1) / kWarp; }
 
+// The sum over the threads of a block, in all of them. The sums of the warps meet in `sums`.
+inline double block_sum(double value, double* sums) {
+    const double mine = warp_sum(value);
+    if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = mine;
+    __syncthreads();
+    double total = 0;
+    for (int warp = 0; warp < num_warps(); ++warp) total += sums[warp];
+    __syncthreads();
+    return total;
+}
+
 // The gradient of a parameter, by one block: found(sample, first part, last part) adds up what its
 // uses left there. Threads take samples, or where the batch shares the parameter (stride 0), parts
 // of samples, which they add up in shared memory.

@@ -2,6 +2,7 @@
 // of `backward` and one of `gradients`; a larger one takes a launch for each stage, and `expval`,
 // `seed`, `states` beside them.
 #include "stage.cuh"
+#include "wide.cuh"
 
 namespace qsim::cuda {
 
@@ -110,31 +111,12 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
 // parts).
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     matrix(const __grid_constant__ Arguments args) {
-    const Tape& tape = *args.tape;
-    const Stage& stage = tape.section<Stage>(tape.stages)[args.stage];
-    const Act& act = tape.section<Act>(tape.acts)[stage.matrix];
-    const Row* rows = tape.section<Row>(tape.rows) + act.control_begin;
-    const Complex* entries =
-        reinterpret_cast<const Complex*>(tape.section<Real>(tape.dense) + act.dense);
-    const u64 size = u64{1} << tape.bits, sample = static_cast<u64>(blockIdx.x) << tape.bits;
+    const WideMatrix matrix(*args.tape, args.stage);
+    const u64 sample = u64{blockIdx.x} << args.tape->bits;
     const Complex* from = static_cast<const Complex*>(args.begin) + sample;
     Complex* to = static_cast<Complex*>(args.psi) + sample;
-    const u64 step = static_cast<u64>(gridDim.y) * blockDim.x, order = u64{1} << act.axis;
-    for (u64 p = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; p < size; p += step) {
-        u64 row = 0;
-        for (int q = 0; q < act.axis; ++q)
-            row |= static_cast<u64>(parity(rows[q].row & p) ^ rows[q].flip) << q;
-        Complex total{0, 0};
-        for (u64 column = 0; column < order; ++column) {
-            u64 partner = p;
-            for (int q = 0; q < act.axis; ++q)
-                if ((row ^ column) >> q & 1) partner ^= stage.vectors[q];
-            const Complex entry =
-                args.wanted ? conj(entries[column * order + row]) : entries[row * order + column];
-            total = total + entry * from[partner];
-        }
-        to[p] = total;
-    }
+    share_out(u64{1} << args.tape->bits,
+              [&](u64 p) { to[p] = matrix.amplitude(matrix.constant(), args.wanted, from, p); });
 }
 
 // Parts of the expectation values of psi: sums [batch, parts, paulis] of double. A warp for each
@@ -161,12 +143,10 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
     Complex* lambda = static_cast<Complex*>(args.lambda) + (u64{blockIdx.x} << bits);
     const Real* weights =
         static_cast<const Real*>(args.cotangent) + u64{blockIdx.x} * args.num_paulis;
-    const u64 step = static_cast<u64>(gridDim.y) * blockDim.x;
-    for (u64 p = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; p < u64{1} << bits;
-         p += step) {
-        lambda[p] = weighted_sum(args.paulis, args.num_paulis, weights, p,
-                                 [&](u64 address) { return psi[address]; });
-    }
+    const auto at = [&](u64 address) { return psi[address]; };
+    share_out(u64{1} << bits, [&](u64 p) {
+        lambda[p] = weighted_sum(args.paulis, args.num_paulis, weights, p, at);
+    });
 }
 
 // States in logical order from psi; or from a cotangent of states, lambda at their addresses (which
@@ -174,9 +154,9 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
 extern "C" __global__ void __launch_bounds__(kMostThreads)
     states(const __grid_constant__ Arguments args) {
     const Tape& tape = *args.tape;
-    const u64 size = u64{1} << tape.num_qubits, step = static_cast<u64>(gridDim.y) * blockDim.x;
+    const u64 size = u64{1} << tape.num_qubits;
     const u64 sample = u64{blockIdx.x} << tape.bits, logical = blockIdx.x * size;
-    for (u64 x = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; x < size; x += step) {
+    share_out(size, [&](u64 x) {
         const u64 address = sample + address_of(tape, x);
         if (args.states) {
             static_cast<Complex*>(args.states)[logical + x] =
@@ -185,7 +165,7 @@ extern "C" __global__ void __launch_bounds__(kMostThreads)
             static_cast<Complex*>(args.lambda)[address] =
                 Real(0.5) * static_cast<const Complex*>(args.cotangent)[logical + x];
         }
-    }
+    });
 }
 
 // What the uses of a parameter leave in the sums of one sample, in parts first to last.

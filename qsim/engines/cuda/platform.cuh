@@ -77,6 +77,14 @@ inline u64 spread(u64 number, const int* pivots, int count) {
     return number;
 }
 
+// visit(number) for the numbers below size, which the threads of a sample's blocks share out.
+template <class Visit>
+inline void share_out(u64 size, Visit visit) {
+    const u64 step = static_cast<u64>(gridDim.y) * blockDim.x;
+    for (u64 k = static_cast<u64>(blockIdx.y) * blockDim.x + threadIdx.x; k < size; k += step)
+        visit(k);
+}
+
 // The sum over the lanes of a warp, in all of them.
 template <class T>
 inline T warp_sum(T value) {

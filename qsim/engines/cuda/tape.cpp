@@ -283,10 +283,8 @@ class Writer {
     }
 
     // A matrix that no group holds: a stage of its own, whose vectors are the masks.
-    void add_wide(const Item& item) {
+    void add_wide(const Piece& item) {
         const Dense& dense = program_.dense[item.dense];
-        if (dense.choice >= 0)
-            throw std::invalid_argument("the GPU engine takes channels on at most 3 qubits");
         if (dense.masks.size() > std::size(Stage{}.vectors))
             throw std::invalid_argument("the GPU engine takes matrices on at most 13 qubits");
         Stage stage{};
@@ -296,7 +294,7 @@ class Writer {
         space_ = {};
         acts_.push_back(matrix_act(dense));
         stages_.push_back(stage);
-        shapes_.push_back({stage.bits, stage.matrix, num(groups_), -1, 0});
+        shapes_.push_back({stage.bits, stage.matrix, num(groups_), item.decides, 0});
     }
 
     Row row(uint64_t row, uint8_t flip) const {

@@ -4,6 +4,7 @@
 // and `seed` of kernels.cu beside the stages.
 #include "choices.cuh"
 #include "stage.cuh"
+#include "wide.cuh"
 
 namespace qsim::cuda {
 
@@ -90,12 +91,15 @@ class TrajectoryRun : public StageRun {
                 case 2:
                     each_row<2>(entries, flips, false, amplitudes, add);
                     break;
-                default:
+                case 3:
                     each_row<3>(entries, flips, false, amplitudes, add);
+                    break;
+                default:
+                    each_row<kBits>(entries, flips, false, amplitudes, add);
             }
             total += static_cast<double>(found);
         }
-        return block_sum(total);
+        return block_sum(total, reinterpret_cast<double*>(matrices_));  // which are to come
     }
 
     // Whether the number leaves a choice to the state.
@@ -105,18 +109,6 @@ class TrajectoryRun : public StageRun {
     }
 
   private:
-    // Sums of the warps meet where matrices will stand.
-    double block_sum(double value) const {
-        double* sums = reinterpret_cast<double*>(matrices_);
-        const double mine = warp_sum(value);
-        if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = mine;
-        __syncthreads();
-        double total = 0;
-        for (int warp = 0; warp < num_warps(); ++warp) total += sums[warp];
-        __syncthreads();
-        return total;
-    }
-
     void decide_here(const Batch& batch) const {
         const Choice& choice = choices_[batch.choice];
         const Decision made = decide(tape_, choice, uniform(args_, sample_, choice.draw),
@@ -312,6 +304,43 @@ extern "C" __global__ void __launch_bounds__(kMostThreads, kResident)
             to[k] = tile == static_cast<int>(blockIdx.y) ? found : to[k] + found;
         }
     }
+}
+
+// The same before an operator that no group holds. Grid as for follow; shared memory has the sums
+// of the warps.
+extern "C" __global__ void __launch_bounds__(kMostThreads, kResident)
+    weigh_wide(const __grid_constant__ TrajectoryArguments args) {
+    const Tape& tape = *args.tape;
+    const WideMatrix matrix(tape, args.stage);
+    const Choice& choice = tape.section<Choice>(tape.choices)[matrix.choice()];
+    const Complex* psi = static_cast<const Complex*>(args.from) + (u64{blockIdx.x} << tape.bits);
+    double* to = args.squares + (u64{blockIdx.x} * args.parts + blockIdx.y) * (1 + choice.count);
+    for (int k = 0; k <= choice.count; ++k) {
+        const Complex* entries = k ? operator_of(tape, choice, k - 1) : nullptr;
+        double total = 0;
+        share_out(u64{1} << tape.bits, [&](u64 p) {
+            const Complex z = k ? matrix.amplitude(entries, false, psi, p) : psi[p];
+            total += static_cast<double>(z.re * z.re + z.im * z.im);
+        });
+        total = block_sum(total, reinterpret_cast<double*>(shared_memory()));
+        if (threadIdx.x == 0) to[k] = total;
+    }
+}
+
+// A matrix that no group holds, or the operator that was chosen: psi from `from`, or undone with
+// `wanted`. Grid as for follow.
+extern "C" __global__ void __launch_bounds__(kMostThreads, kResident)
+    operate(const __grid_constant__ TrajectoryArguments args) {
+    const WideMatrix matrix(*args.tape, args.stage);
+    const u64 sample = u64{blockIdx.x} << args.tape->bits;
+    const Complex* from = static_cast<const Complex*>(args.from) + sample;
+    Complex* to = static_cast<Complex*>(args.psi) + sample;
+    Real scale = 1;
+    const Complex* entries =
+        matrix.choice() < 0 ? matrix.constant()
+                            : taken(args, matrix.choice(), static_cast<int>(blockIdx.x), &scale);
+    share_out(u64{1} << args.tape->bits,
+              [&](u64 p) { to[p] = scale * matrix.amplitude(entries, args.wanted, from, p); });
 }
 
 // What the state chooses, from the squares of its parts; the choice has the number `stage`. Grid

@@ -12,16 +12,12 @@ import qsim._native as _native
 from qsim.engines.cuda.launching import DeviceRun, Launch, Launcher, TrajectoryArguments
 from qsim.engines.cuda.tapes import DeviceTape, tape_of
 from qsim.engines.tensors import laid_out
-from qsim.errors import UsageError
 from qsim.memory import check_bytes
 from qsim.noise import blocks
-from qsim.noise.channels import Channel
 from qsim.noise.trajectories import Rows
-from qsim.noise.unravelling import unravelled
 from qsim.strings import Strings
 
 _KEPT = 2**30  # bytes that trajectories which run together take
-_MOST_CHOSEN = 3  # qubits of a channel that the state chooses from
 
 
 class TrajectoryRun:
@@ -35,7 +31,6 @@ class TrajectoryRun:
         self.tensors = laid_out([rows.weights, rows.inputs])
         self.what = f"{rows.count} trajectories of {rows.circuit.num_qubits} qubits"
         self.seeds = rows.seeds.to(self.tensors[0].device).contiguous()
-        _check_channels(rows)
 
     def forward(self, keep: bool) -> Tensor:
         self.parts = list(self._divided(keep))
@@ -117,12 +112,12 @@ class _Part(DeviceRun):
         for number, stage in enumerate(self.tape.stages):
             if keep:
                 self.starts.append(given)
+            if stage.choice >= 0:
+                self._decide(number, given)
             made = self._state()
             if stage.matrix >= 0:
-                self._spread("matrix", stage=number, begin=given, psi=made, wanted=0)
+                self._operate(number, given, made, undone=False)
             else:
-                if stage.choice >= 0:
-                    self._decide(number, stage.choice, given)
                 self._stage("follow", number, from_=given, psi=made)
             given = made
         assert given is not None
@@ -138,12 +133,18 @@ class _Part(DeviceRun):
         psi.zero_()[:, 0] = 1
         return psi
 
-    def _decide(self, number: int, choice: int, given: Tensor | None) -> None:
-        shape = (self.batch, self.parts, 1 + self.tape.choices[choice])
+    def _decide(self, number: int, given: Tensor | None) -> None:
+        stage = self.tape.stages[number]
+        shape = (self.batch, self.parts, 1 + self.tape.choices[stage.choice])
         squares = self.like.new_empty(shape, dtype=torch.float64)
-        self._stage("weigh", number, from_=given, squares=squares)
+        if stage.matrix >= 0:
+            launch = self._shared_out()
+            launch = launch._replace(shared=8 * self._warps(launch.threads))
+            self._launch("weigh_wide", launch, stage=number, from_=given, squares=squares)
+        else:
+            self._stage("weigh", number, from_=given, squares=squares)
         launch = Launch(self.batch, 1, self.launcher.warp, 0)
-        self._launch("decide_from", launch, stage=choice, squares=squares)
+        self._launch("decide_from", launch, stage=stage.choice, squares=squares)
 
     def samples(self) -> Tensor:
         if self.tape.whole:
@@ -172,7 +173,7 @@ class _Part(DeviceRun):
             if stage.matrix >= 0:
                 assert lambda_ is not None
                 made = torch.empty_like(lambda_)
-                self._spread("matrix", stage=number, begin=lambda_, psi=made, wanted=1)
+                self._operate(number, lambda_, made, undone=True)
                 lambda_ = made
                 continue
             given = None if self.tape.whole else self.starts[number]
@@ -208,10 +209,16 @@ class _Part(DeviceRun):
         launch = Launch(self.batch, self.parts, threads, shared)
         self._launch(kernel, launch, stage=number, **fields)
 
+    def _operate(self, number: int, given: Tensor | None, made: Tensor, undone: bool) -> None:
+        launch, wanted = self._shared_out(), int(undone)
+        self._launch("operate", launch, stage=number, from_=given, psi=made, wanted=wanted)
+
     def _spread(self, kernel: str, **fields: Any) -> None:
         """A kernel of pure states, whose threads share out the amplitudes."""
-        launch = Launch(self.batch, self.parts, self._threads(2**self.tape.bits), 0)
-        self._launch(kernel, launch, unit="kernels", **fields)
+        self._launch(kernel, self._shared_out(), unit="kernels", **fields)
+
+    def _shared_out(self) -> Launch:
+        return Launch(self.batch, self.parts, self._threads(2**self.tape.bits), 0)
 
     def _state(self) -> Tensor:
         return self._complex(self.batch, 2**self.tape.bits)
@@ -224,15 +231,3 @@ def _joined(gradients: list[Tensor], tensor: Tensor) -> Tensor | None:
     if tensor.dim() == 2:
         return torch.cat(gradients)
     return torch.stack(gradients).sum(0)
-
-
-def _check_channels(rows: Rows) -> None:
-    for acting, _, _ in rows.circuit.operations:
-        if not isinstance(acting, Channel) or acting.num_qubits <= _MOST_CHOSEN:
-            continue
-        choice = unravelled(acting)
-        if len(choice.least) > 1 and not choice.labels:
-            raise UsageError(
-                f"the cuda engine chooses from channels on up to {_MOST_CHOSEN} qubits, not from "
-                f"{acting.name} on {acting.num_qubits}: take method='exact', or engine='reference'"
-            )

@@ -9,7 +9,7 @@ from scipy.linalg import dft
 from torch import Tensor
 
 import qsim.engines.cuda.trajectories
-from qsim import Circuit, Input, PauliString, UsageError, Weight, channels, expval, samples
+from qsim import Circuit, Input, PauliString, Weight, channels, expval, samples
 from qsim.families import unitary
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("named_cuda")]
@@ -25,6 +25,16 @@ def damping_of(num_qubits: int) -> Any:
     for _ in range(num_qubits):
         both = [np.kron(a, b) for a in both for b in channels.amplitude_damping(0.3).kraus]
     return channels.kraus(both)
+
+
+def mixed_of(num_qubits: int) -> Any:
+    """A channel that takes unitary operators by numbers, on so many qubits."""
+    matrix = dft(2**num_qubits, scale="sqrtn")
+    powers = [np.linalg.matrix_power(matrix, k) for k in range(3)]
+    return channels.kraus([np.sqrt(p) * u for p, u in zip([0.5, 0.3, 0.2], powers, strict=True)])
+
+
+CHANNELS = {"damped": damping_of, "mixed": mixed_of}
 
 
 def layered(num_qubits: int, wide: int = 0) -> Circuit:
@@ -50,11 +60,13 @@ def layered(num_qubits: int, wide: int = 0) -> Circuit:
     return circuit
 
 
-def results(circuit: Circuit, engine: str, each: int = 3) -> tuple[Tensor, ...]:
-    """Values, gradients and readings in double precision."""
+def results(
+    circuit: Circuit, engine: str, each: int = 3, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, ...]:
+    """Values, gradients and readings."""
     generator = torch.Generator().manual_seed(0)
     weights, inputs = (
-        torch.rand(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+        torch.rand(*shape, generator=generator, dtype=dtype).requires_grad_()
         for shape in ([3], [2, 3])
     )
     n = circuit.num_qubits
@@ -95,7 +107,21 @@ def test_results_are_the_same_in_every_run(engine: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_channels_that_no_thread_holds_are_refused() -> None:
-    circuit = Circuit(4).h(0).append(damping_of(4), range(4))
-    with pytest.raises(UsageError, match="from channels on up to 3 qubits, not from kraus on 4"):
-        expval(circuit, engine="cuda-emulated", method="trajectories", trajectories=2)
+@BOTH
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["damped", "mixed"])
+@pytest.mark.parametrize("num_qubits", [4, 7, 13])
+def test_channels_of_four_qubits(
+    num_qubits: int, kind: str, dtype: torch.dtype, engine: str
+) -> None:
+    """A thread holds them in single precision, none does in double."""
+    channel, qubits = CHANNELS[kind](4), [num_qubits - 1, 1, 0, 2]
+    circuit = Circuit(num_qubits).append(channel, qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(Input(qubit % 3), qubit).rz(Weight(0), qubit)
+    circuit.append(channel, qubits).cx(0, 1).ry(Weight(1), 0).rx(Weight(2), 1)
+    circuit.append(channel, range(4))
+    near = 1e-11 if dtype == torch.float64 else 1e-4
+    found = (results(circuit, name, 5, dtype) for name in (engine, "cpu"))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=near)
