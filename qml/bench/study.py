@@ -5,7 +5,7 @@ Layout of the folder, whose files are written in one step::
     run.json   as in every run folder (`qml.runs`); the config has the sizes
     supercircuits/<task>-<seed>.safetensors   tensor "weights"
     cells/<task>-<device>-<seed>.json   facts of the rows that have finished, by their names
-    table.md, table.json, <task>.svg    the table, and a picture of every task of classification
+    table.md, table.json, <task>.svg    the tables, and a picture of every task of classification
 
 A kill loses the rows under way, at most.
 """
@@ -180,4 +180,4 @@ def write_tables(folder: RunFolder, names: Sequence[CellName]) -> Path:
     for task in sorted({record["task"] for record in records} - set(MOLECULE_TASKS)):
         figure = plot_study([record for record in records if record["task"] == task], task)
         figure.savefig(folder.path / f"{task}.svg")
-    return folder.write_text("table.md", table.markdown(records))
+    return folder.write_text("table.md", table.report(records))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -48,28 +48,62 @@ def summary(cells: Mapping[CellName, Mapping[str, Any]]) -> list[dict[str, Any]]
 
 def markdown(records: Sequence[dict[str, Any]]) -> str:
     """The records as a table in Markdown."""
-    lines = [_line(HEAD), _line(["---"] * len(HEAD))]
-    return "\n".join([*lines, *(_line(_cells(record)) for record in records)]) + "\n"
+    return "\n".join([*_head(HEAD), *(_line(_cells(record)) for record in records)]) + "\n"
+
+
+def report(records: Sequence[dict[str, Any]]) -> str:
+    """All of it in Markdown: tasks side by side, each task by devices, and every record."""
+    tasks = list(dict.fromkeys(record["task"] for record in records))
+    parts = [overview(records, tasks), *(by_device(records, task) for task in tasks)]
+    return "\n".join([*parts, markdown(records)])
 
 
 def overview(records: Sequence[dict[str, Any]], tasks: Sequence[str]) -> str:
     """Rows by tasks in Markdown: what noise leaves, in the mean over devices (without noise)."""
-    rows = list(dict.fromkeys(record["row"] for record in records if record["task"] in tasks))
-    lines = [_line(["", *tasks]), _line(["---"] * (1 + len(tasks)))]
-    for row in rows:
+    lines = _head(["", *(task + _unit(task) for task in tasks)])
+    for row in _rows(record for record in records if record["task"] in tasks):
         chosen = ([r for r in records if (r["task"], r["row"]) == (task, row)] for task in tasks)
         lines.append(_line([row, *(_mean_of(found) for found in chosen)]))
     return "\n".join(lines) + "\n"
 
 
+def by_device(records: Sequence[dict[str, Any]], task: str) -> str:
+    """Rows by devices in Markdown: what noise leaves of the task, and what it takes ("gap")."""
+    chosen = [record for record in records if record["task"] == task]
+    devices = list(dict.fromkeys(record["device"] for record in chosen))
+    names = [device.removeprefix("Fake").removesuffix("V2") for device in devices]
+    lines = _head([task + _unit(task), "noise-free", *names, "gap", "two-qubit gates"])
+    for row in _rows(chosen):
+        found = {record["device"]: record for record in chosen if record["row"] == row}
+        free, noisy = (_value(list(found.values()), key) for key in ("noise_free", "noisy"))
+        cells = [f"{_value([found[d]], 'noisy'):.1f}" if d in found else "" for d in devices]
+        gates = [round(record["two_qubit_gates"][0]) for record in found.values()]
+        gap = noisy - free if task in MOLECULE_TASKS else free - noisy
+        lines.append(
+            _line([row, f"{free:.1f}", *cells, f"{gap:.1f}", f"{min(gates)} to {max(gates)}"])
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _rows(records: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(record["row"] for record in records))
+
+
+def _unit(task: str) -> str:
+    return ", mHa" if task in MOLECULE_TASKS else ", %"
+
+
+def _value(found: Sequence[dict[str, Any]], key: str) -> float:
+    """The mean over records of a task, in its unit."""
+    return (1 if found[0]["task"] in MOLECULE_TASKS else 100) * mean(r[key][0] for r in found)
+
+
+def _head(cells: Sequence[str]) -> list[str]:
+    return [_line(cells), _line(["---"] * len(cells))]
+
+
 def _mean_of(found: Sequence[dict[str, Any]]) -> str:
-    if not found:
-        return ""
-    factor = 1 if found[0]["task"] in MOLECULE_TASKS else 100
-    noisy, free = (
-        factor * mean(record[key][0] for record in found) for key in ("noisy", "noise_free")
-    )
-    return f"{noisy:.1f} ({free:.1f})"
+    return f"{_value(found, 'noisy'):.1f} ({_value(found, 'noise_free'):.1f})" if found else ""
 
 
 def _cells(record: dict[str, Any]) -> Iterator[str]:

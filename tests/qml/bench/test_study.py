@@ -75,7 +75,7 @@ def test_what_has_finished_stays(finished: RunFolder) -> None:
 
 def test_tables_and_pictures(finished: RunFolder) -> None:
     path = study.write_tables(finished, [*NAMES, CellName("digits-4", "FakeQuitoV2", 0)])
-    lines = path.read_text().splitlines()
+    lines = path.read_text().split("\n\n")[-1].splitlines()
     assert len(lines) == 2 + len(ROWS) + len(ABLATIONS) + len(ENERGY_ROWS)
     assert "mHa" in lines[-1]
     assert (finished.path / "digits-2.svg").exists()
@@ -117,3 +117,25 @@ def test_means_and_spreads_by_hand() -> None:
     assert table.overview([record], ["mnist-4", "mnist-2"]).splitlines()[-1] == (
         "| human | 80.0 (90.0) |  |"
     )
+
+
+def test_what_noise_takes_by_device_by_hand() -> None:
+    gates = {"one_qubit_gates": 1, "esp": 0.5, "seconds": 1.0}
+    found = {
+        ("FakeQuitoV2", "human"): {"noise_free": 0.9, "noisy": 0.5, "two_qubit_gates": 12},
+        ("FakeTorino", "human"): {"noise_free": 0.8, "noisy": 0.7, "two_qubit_gates": 4},
+        ("FakeTorino", "random"): {"noise_free": 0.6, "noisy": 0.7, "two_qubit_gates": 3},
+    }
+    cells: dict[CellName, dict[str, dict[str, float]]] = {}
+    for (device, row), facts in found.items():
+        cells.setdefault(CellName("mnist-4", device, 0), {})[row] = {**gates, **facts}
+    records = table.summary(cells)
+    assert table.by_device(records, "mnist-4").splitlines() == [
+        "| mnist-4, % | noise-free | Quito | Torino | gap | two-qubit gates |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| human | 85.0 | 50.0 | 70.0 | 25.0 | 4 to 12 |",
+        "| random | 60.0 |  | 70.0 | -10.0 | 3 to 3 |",
+    ]
+    report = table.report(records)
+    assert table.overview(records, ["mnist-4"]) in report
+    assert report.endswith(table.markdown(records))
