@@ -124,7 +124,7 @@ def test_what_noise_takes_by_device_by_hand() -> None:
     found = {
         ("FakeQuitoV2", "human"): {"noise_free": 0.9, "noisy": 0.5, "two_qubit_gates": 12},
         ("FakeTorino", "human"): {"noise_free": 0.8, "noisy": 0.7, "two_qubit_gates": 4},
-        ("FakeTorino", "random"): {"noise_free": 0.6, "noisy": 0.7, "two_qubit_gates": 3},
+        ("FakeTorino", "random search"): {"noise_free": 0.6, "noisy": 0.7, "two_qubit_gates": 3},
     }
     cells: dict[CellName, dict[str, dict[str, float]]] = {}
     for (device, row), facts in found.items():
@@ -134,8 +134,8 @@ def test_what_noise_takes_by_device_by_hand() -> None:
         "| mnist-4, % | noise-free | Quito | Torino | gap | two-qubit gates |",
         "| --- | --- | --- | --- | --- | --- |",
         "| human | 85.0 | 50.0 | 70.0 | 25.0 | 4 to 12 |",
-        "| random | 60.0 |  | 70.0 | -10.0 | 3 to 3 |",
+        "| random search | 60.0 |  | 70.0 | -10.0 | 3 to 3 |",
     ]
     report = table.report(records)
-    assert table.overview(records, ["mnist-4"]) in report
+    assert report.startswith(table.overview(records[:2], ["mnist-4"]))
     assert report.endswith(table.markdown(records))
