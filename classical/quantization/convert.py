@@ -13,7 +13,7 @@ from classical.errors import UsageError
 from classical.quantization.affine import Affine, Scheme
 from classical.quantization.calibration import Calibration, fit, fit_activations
 from classical.quantization.folding import fold_batch_norm
-from classical.quantization.graph import Graph, Node, Ref, trace
+from classical.quantization.graph import Graph, Node, Ref, pair, trace
 from classical.quantization.integer import (
     Add,
     AvgPool2d,
@@ -165,7 +165,7 @@ class _Converter:
                 output=output,
                 weight=weight,
                 bias=bias,
-                stride=_pair(given["stride"]),
+                stride=pair(given["stride"]),
                 padding=_four([a + b for a, b in zip(inner, outer, strict=True)]),
                 pad_value=value.zero_point,
                 groups=given["groups"],
@@ -183,29 +183,29 @@ class _Converter:
 
     def _max_pool(self, node: Node) -> None:
         given = node.arguments
-        if given["ceil_mode"] or any(size != 1 for size in _pair(given["dilation"])):
+        if given["ceil_mode"] or any(size != 1 for size in pair(given["dilation"])):
             raise self._unknown(node, "max-pooling with ceil_mode or dilation")
         number, value = self._source(node.inputs[0])
-        kernel = _pair(given["kernel_size"])
-        stride = _pair(given["stride"] or kernel)
+        kernel = pair(given["kernel_size"])
+        stride = pair(given["stride"] or kernel)
         padding = _conv_padding(given["padding"], kernel)
         output = Value(node.shape[1:], value.scale, value.zero_point)
         self._append(node, MaxPool2d(node.layer, (number,), output, kernel, stride, padding))
 
     def _avg_pool(self, node: Node) -> None:
         given = node.arguments
-        padding = _conv_padding(given["padding"], _pair(given["kernel_size"]))
+        padding = _conv_padding(given["padding"], pair(given["kernel_size"]))
         counted = given["count_include_pad"] or not any(padding)
         if given["ceil_mode"] or given["divisor_override"] or not counted:
             raise self._unknown(node, "average pooling other than over all of a window")
-        kernel = _pair(given["kernel_size"])
-        self._average(node, kernel, _pair(given["stride"] or kernel), padding)
+        kernel = pair(given["kernel_size"])
+        self._average(node, kernel, pair(given["stride"] or kernel), padding)
 
     def _adaptive_pool(self, node: Node) -> None:
         sizes, wanted = self._source(node.inputs[0])[1].shape[1:], node.shape[-2:]
         if any(size % part for size, part in zip(sizes, wanted, strict=True)):
             raise self._unknown(node, f"adaptive pooling from {list(sizes)} to {list(wanted)}")
-        kernel = _pair([size // part for size, part in zip(sizes, wanted, strict=True)])
+        kernel = pair([size // part for size, part in zip(sizes, wanted, strict=True)])
         self._average(node, kernel, kernel, (0, 0, 0, 0))
 
     def _mean(self, node: Node) -> None:
@@ -213,7 +213,7 @@ class _Converter:
         dims = sorted(dim % (len(value.shape) + 1) for dim in node.arguments["dim"] or ())
         if len(value.shape) != 3 or dims != [2, 3]:
             raise self._unknown(node, "a mean over other dimensions than height and width")
-        window = _pair(value.shape[1:])
+        window = pair(value.shape[1:])
         self._average(node, window, window, (0, 0, 0, 0))
         if not node.arguments["keepdim"]:
             self._flattened(node)
@@ -331,12 +331,6 @@ def _integer_limits(limits: tuple[float, float], value: Value) -> tuple[int, int
     return low, high
 
 
-def _pair(sizes: int | Sequence[int]) -> tuple[int, int]:
-    """One number for both dimensions, or one for each."""
-    both = [sizes] * 2 if isinstance(sizes, int) else list(sizes) * (3 - len(sizes))
-    return both[0], both[1]
-
-
 def _four(sides: Sequence[int]) -> tuple[int, int, int, int]:
     top, bottom, left, right = sides
     return top, bottom, left, right
@@ -349,7 +343,7 @@ def _conv_padding(padding: object, kernel: Sequence[int]) -> tuple[int, int, int
     if padding == "same":  # more behind than before, for even kernels
         (high, wide) = kernel
         return (high - 1) // 2, high // 2, (wide - 1) // 2, wide // 2
-    vertical, horizontal = _pair(padding)  # type: ignore[arg-type]
+    vertical, horizontal = pair(padding)  # type: ignore[arg-type]
     return vertical, vertical, horizontal, horizontal
 
 

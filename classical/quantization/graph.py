@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,18 @@ class Node:
         """Results it reads."""
         return tuple(a.name for a in self.arguments.values() if isinstance(a, Ref))
 
+    def call(self, values: Mapping[str, Tensor], **changed: Any) -> Tensor:
+        """Its result, from those it reads and with some arguments changed."""
+        filled = {
+            key: values[a.name] if isinstance(a, Ref) else a
+            for key, a in {**self.arguments, **changed}.items()
+        }
+        if self.target._schema.is_mutable:
+            first = next(iter(filled))
+            filled[first] = filled[first].clone()
+        result: Tensor = self.target(**filled)
+        return result
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -77,14 +89,7 @@ class Graph:
         values = {self.input: x}
         with torch.no_grad():
             for node in self.nodes:
-                filled = {
-                    key: values[a.name] if isinstance(a, Ref) else a
-                    for key, a in node.arguments.items()
-                }
-                if node.target._schema.is_mutable:
-                    first = next(iter(filled))
-                    filled[first] = filled[first].clone()
-                values[node.name] = node.target(**filled)
+                values[node.name] = node.call(values)
         return values
 
 
@@ -126,6 +131,12 @@ def trace(model: nn.Module, x: Tensor) -> Graph:
         tuple(nodes),
         tuple(x.shape),
     )
+
+
+def pair(sizes: int | Sequence[int]) -> tuple[int, int]:
+    """(height, width) of an argument that has one number for both, or one for each."""
+    both = [sizes] * 2 if isinstance(sizes, int) else list(sizes) * (3 - len(sizes))
+    return both[0], both[1]
 
 
 def check_device(model: nn.Module, x: Tensor) -> None:

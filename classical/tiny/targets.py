@@ -13,7 +13,7 @@ class Target:
     Attributes:
         name: of the chip.
         core: its processor.
-        clock_hz: the most it runs at.
+        clock_hz: the most it runs at; None if that differs.
         flash_bytes: for the program and its constants.
         sram_bytes: for what is static: the arena of activations and all else that is written.
         source: where the figures come from.
@@ -21,7 +21,7 @@ class Target:
 
     name: str
     core: str
-    clock_hz: int
+    clock_hz: int | None
     flash_bytes: int
     sram_bytes: int
     source: str
@@ -54,7 +54,7 @@ TARGETS = {
         Target(
             "host",
             "the processor at work",
-            0,
+            None,
             flash_bytes=sys.maxsize,
             sram_bytes=sys.maxsize,
             source="no limits, to try what is too large for a chip",
