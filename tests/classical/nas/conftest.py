@@ -1,19 +1,7 @@
 import pytest
 import torch
 
-from classical.nas import MobileSpace, Stage, Supernet
-
-
-@pytest.fixture(scope="session")
-def mobile() -> MobileSpace:
-    """A space of tiny networks with every kind of choice."""
-    return MobileSpace(
-        (Stage(8, (1, 2), 1), Stage(16, (1, 2, 3), 2)),
-        resolutions=(6, 8),
-        expansions=(2, 4),
-        stem=8,
-        head=32,
-    )
+from classical.nas import MobileSpace, Supernet
 
 
 @pytest.fixture
