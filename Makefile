@@ -8,8 +8,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
     if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
     then echo $$python; exit; fi; done; echo python3)
 
-CXX_SOURCES := $(shell find qsim -name '*.cpp' -o -name '*.hpp')
-FORMATTED := $(shell find qsim tests benchmarks -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
+CXX_SOURCES := $(shell find classical qsim -name '*.cpp' -o -name '*.hpp')
+FORMATTED := $(shell find classical qsim tests benchmarks -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
 STAMP := $(VENV)/.installed
 SANITIZED := build/sanitize
 

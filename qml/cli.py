@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qml.commands import bench, jobs
+from qml.commands import bench, jobs, kernels
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.predictor import commands as predictor
@@ -38,6 +38,7 @@ app = typer.Typer(
 
 app.add_typer(bench.app, name="bench")
 app.add_typer(jobs.app, name="job")
+app.add_typer(kernels.app, name="kernels")
 app.add_typer(predictor.app, name="predictor")
 
 

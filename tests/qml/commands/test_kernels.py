@@ -1,0 +1,27 @@
+"""`qml kernels bench`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classical.kernels import CONV2D_METHODS, MATMUL_METHODS
+from qml.cli import main
+
+
+def test_bench_prints_tables_and_writes_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "kernels.json"
+    assert main(["kernels", "bench", "--size", "40", "--threads", "1", "--out", str(path)]) == 0
+    text = capsys.readouterr().out
+    for name in (*MATMUL_METHODS, *CONV2D_METHODS["nchw"], "in place", "torch", "Of peak"):
+        assert name in text
+    written = json.loads(path.read_text())
+    assert written["isa"] in text
+    assert {"seconds", "gflops", "peak_gflops", "times_torch"} <= written["timings"][0].keys()
+
+
+def test_bench_refuses_another_kind_of_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernels", "bench", "--out", "kernels.csv"]) == 2
+    assert "--out writes .json, not '.csv'" in capsys.readouterr().err
