@@ -43,14 +43,14 @@ check: $(STAMP) ## Check format, style, types, architecture, and that the wheel 
 # leave it no other qsim to import than the one built here.
 sanitize: private CXX = g++
 sanitize: SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-sanitize: $(STAMP) ## Run the tests of the C++ engine with AddressSanitizer and UBSan
+sanitize: $(STAMP) ## Run the tests of the C++ with AddressSanitizer and UBSan
 	CXX=$(CXX) $(PIP) install . --quiet --no-deps --no-build-isolation --upgrade \
 	    --target $(SANITIZED)/site -Cbuild-dir=$(SANITIZED)/cmake \
 	    -Ccmake.build-type=RelWithDebInfo -Ccmake.define.QSIM_SANITIZE=address,undefined
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	    OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	    PYTHONPATH=$(SANITIZED)/site:$(SITE) \
-	    $(BIN)/python -SP -m pytest -m "native and not slow" --capture=sys tests/qsim \
+	    $(BIN)/python -SP -m pytest -m "native and not slow" --capture=sys tests/qsim tests/classical/kernels \
 	    --ignore tests/qsim/test_gpu_benchmark.py $(ARGS)  # it needs benchmarks/, which -P hides
 
 format: $(STAMP) ## Format the sources

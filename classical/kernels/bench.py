@@ -93,9 +93,9 @@ def bench(threads: int | None = None, size: int = 512, seed: int = 0) -> Iterato
 
 
 def _peak(threads: int) -> float:
-    steps = 2_000_000
+    steps = 5_000_000
     rounds = _kernels.multiply_add(1, threads)
-    seconds = min(_seconds(partial(_kernels.multiply_add, steps, threads)) for _ in range(5))
+    seconds = min(_seconds(partial(_kernels.multiply_add, steps, threads)) for _ in range(10))
     return float(1e-9 * rounds * steps * threads / seconds)
 
 

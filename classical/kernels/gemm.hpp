@@ -9,8 +9,9 @@
 namespace kernels {
 namespace {
 
-constexpr int64_t kDepth = 256;  // of a panel of b: 32 KiB at most, for the inner cache
-constexpr int64_t kBlockRows = 8 * kTileRows;  // of a: 96 KiB at most, for the outer cache
+constexpr int64_t kDepth = 256;         // of a panel of b: 32 KiB at most, for the inner cache
+constexpr int64_t kBlockColumns = 512;  // of b: 512 KiB at most, for the outer cache
+constexpr int64_t kBlockRows = 8 * kTileRows;  // of a, the same: 96 KiB at most
 
 // Rows of c, each a sum of rows of b, a vector at a time.
 inline void matmul_simd(const Matmul& m) {
@@ -53,34 +54,43 @@ inline void add_part(int64_t depth, const float* a, const float* b, float* c, in
     for (int64_t i = 0; i < rows; ++i) copy(tile + i * kTileColumns, columns, c + i * pitch);
 }
 
-// Columns j0 on of rows k0 to k1 of b as a panel [k][kTileColumns], with zeros behind the last.
-inline void pack_columns(const Matmul& m, int64_t k0, int64_t k1, int64_t j0, float* panel) {
-    const int64_t columns = smaller(m.columns - j0, kTileColumns);
-    for (int64_t k = k0; k < k1; ++k, panel += kTileColumns) {
-        copy(m.b + k * m.columns + j0, columns, panel);
-        zero(panel + columns, kTileColumns - columns);
+// Parts of rows, columns and sums of a product.
+struct Block {
+    int64_t i0, i1, j0, j1, k0, k1;
+
+    int64_t depth() const { return k1 - k0; }
+};
+
+// Columns of b as panels [k][kTileColumns], with zeros behind the last.
+inline void pack_columns(const Matmul& m, const Block& block, float* panels) {
+    for (int64_t j = block.j0; j < block.j1; j += kTileColumns) {
+        const int64_t columns = smaller(block.j1 - j, kTileColumns);
+        for (int64_t k = block.k0; k < block.k1; ++k, panels += kTileColumns) {
+            copy(m.b + k * m.columns + j, columns, panels);
+            if (columns < kTileColumns) zero(panels + columns, kTileColumns - columns);
+        }
     }
 }
 
-// Rows i0 on of a as panels [k][kTileRows], with zeros behind the last.
-inline void pack_rows(const Matmul& m, int64_t k0, int64_t k1, int64_t i0, int64_t i1,
-                      float* panels) {
-    for (int64_t i = i0; i < i1; i += kTileRows, panels += (k1 - k0) * kTileRows) {
-        const int64_t rows = smaller(i1 - i, kTileRows);
-        if (rows < kTileRows) zero(panels, (k1 - k0) * kTileRows);
+// Rows of a as panels [k][kTileRows], with zeros behind the last.
+inline void pack_rows(const Matmul& m, const Block& block, float* panels) {
+    for (int64_t i = block.i0; i < block.i1; i += kTileRows, panels += block.depth() * kTileRows) {
+        const int64_t rows = smaller(block.i1 - i, kTileRows);
+        if (rows < kTileRows) zero(panels, block.depth() * kTileRows);
         for (int64_t r = 0; r < rows; ++r)
-            for (int64_t k = k0; k < k1; ++k)
-                panels[(k - k0) * kTileRows + r] = m.a[(i + r) * m.inner + k];
+            for (int64_t k = block.k0; k < block.k1; ++k)
+                panels[(k - block.k0) * kTileRows + r] = m.a[(i + r) * m.inner + k];
     }
 }
 
-inline void multiply_block(const Matmul& m, int64_t depth, int64_t i0, int64_t i1,
-                           const float* rows, const float* columns) {
-    for (int64_t j = 0; j < m.columns; j += kTileColumns, columns += depth * kTileColumns) {
-        const int64_t wide = smaller(m.columns - j, kTileColumns);
+inline void multiply_block(const Matmul& m, const Block& block, const float* rows,
+                           const float* columns) {
+    const int64_t depth = block.depth();
+    for (int64_t j = block.j0; j < block.j1; j += kTileColumns, columns += depth * kTileColumns) {
+        const int64_t wide = smaller(block.j1 - j, kTileColumns);
         const float* a = rows;
-        for (int64_t i = i0; i < i1; i += kTileRows, a += depth * kTileRows) {
-            const int64_t high = smaller(i1 - i, kTileRows);
+        for (int64_t i = block.i0; i < block.i1; i += kTileRows, a += depth * kTileRows) {
+            const int64_t high = smaller(block.i1 - i, kTileRows);
             float* c = m.c + i * m.columns + j;
             if (high == kTileRows && wide == kTileColumns)
                 add_tile(depth, a, columns, c, m.columns);
@@ -90,32 +100,31 @@ inline void multiply_block(const Matmul& m, int64_t depth, int64_t i0, int64_t i
     }
 }
 
+// Columns j0 to j1 of c by one thread. The next block of b is packed when all of a has met this
+// one.
+inline void multiply_columns(const Matmul& m, int64_t j0, int64_t j1) {
+    const int64_t depth = smaller(m.inner, kDepth);
+    const Scratch columns(rounded_up(smaller(j1 - j0, kBlockColumns), kTileColumns) * depth);
+    const Scratch rows(kBlockRows * depth);
+    for (int64_t j = j0; j < j1; j += kBlockColumns)
+        for (int64_t k = 0; k < m.inner; k += kDepth) {
+            Block block{0, 0, j, smaller(j + kBlockColumns, j1), k, smaller(k + kDepth, m.inner)};
+            pack_columns(m, block, columns.get());
+            for (; block.i0 < m.rows; block.i0 = block.i1) {
+                block.i1 = smaller(block.i0 + kBlockRows, m.rows);
+                pack_rows(m, block, rows.get());
+                multiply_block(m, block, rows.get(), columns.get());
+            }
+        }
+}
+
 // Vectors, tiles in registers, in the inner and in the outer cache, and threads: each takes a part
-// of the rows of c.
+// of the columns of c.
 inline void matmul_all(const Matmul& m) {
     zero(m.c, m.rows * m.columns);
-    const int64_t panels = (m.columns + kTileColumns - 1) / kTileColumns;
-    const int64_t part = rounded_up((m.rows + m.threads - 1) / m.threads, kTileRows);
-    const Scratch columns(panels * kTileColumns * m.inner);
-    const Scratch rows(m.threads * kBlockRows * smaller(m.inner, kDepth));
-    parallel_for(m.threads, panels, [&](int64_t panel, int) {
-        for (int64_t k0 = 0; k0 < m.inner; k0 += kDepth) {
-            const int64_t k1 = smaller(k0 + kDepth, m.inner);
-            pack_columns(m, k0, k1, panel * kTileColumns,
-                         columns.get() + (panels * k0 + panel * (k1 - k0)) * kTileColumns);
-        }
-    });
-    parallel_for(m.threads, m.threads, [&](int64_t own, int) {
-        float* packed = rows.get() + own * kBlockRows * smaller(m.inner, kDepth);
-        const int64_t end = smaller((own + 1) * part, m.rows);
-        for (int64_t k0 = 0; k0 < m.inner; k0 += kDepth)
-            for (int64_t i0 = own * part; i0 < end; i0 += kBlockRows) {
-                const int64_t k1 = smaller(k0 + kDepth, m.inner);
-                const int64_t i1 = smaller(i0 + kBlockRows, end);
-                pack_rows(m, k0, k1, i0, i1, packed);
-                multiply_block(m, k1 - k0, i0, i1, packed,
-                               columns.get() + panels * k0 * kTileColumns);
-            }
+    const int64_t part = rounded_up((m.columns + m.threads - 1) / m.threads, kTileColumns);
+    parallel_for(m.threads, (m.columns + part - 1) / part, [&](int64_t number, int) {
+        multiply_columns(m, number * part, smaller((number + 1) * part, m.columns));
     });
 }
 

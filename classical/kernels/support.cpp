@@ -1,8 +1,8 @@
 #include "support.hpp"
 
 #include <new>
-#include <thread>
-#include <vector>
+
+#include "qsim/engines/cpu/parallel.hpp"
 
 namespace kernels {
 
@@ -16,12 +16,8 @@ Scratch::Scratch(int64_t floats)
 
 Scratch::~Scratch() { ::operator delete(data_, kCacheLine); }
 
-void run_team(int count, const Team& team) {
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < count; ++thread)
-        others.emplace_back([&team, thread] { team.function(team.context, thread); });
-    if (count > 0) team.function(team.context, 0);
-    for (std::thread& other : others) other.join();
+void run_team(int count, void (*function)(void* context, int thread), void* context) {
+    qsim::cpu::run_team(count, {function, context});
 }
 
 }  // namespace kernels

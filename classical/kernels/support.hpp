@@ -19,17 +19,17 @@ class Scratch {
     float* data_;
 };
 
-struct Team {
-    void (*function)(void* context, int thread);
-    void* context;
-};
-
-// function(context, thread) for threads 0, which is the caller, to count - 1.
-void run_team(int count, const Team& team);
+// function(context, thread) for threads 0, which is the caller, to count - 1: the team of qsim's
+// engine, whose headers are not for code that is compiled for several instruction sets.
+void run_team(int count, void (*function)(void* context, int thread), void* context);
 
 // work(unit, thread) for all units, by up to `threads` threads with a part of the units each.
 template <class Work>
 void parallel_for(int threads, int64_t units, Work work) {
+    if (threads <= 1 || units <= 1) {
+        for (int64_t unit = 0; unit < units; ++unit) work(unit, 0);
+        return;
+    }
     struct Shared {
         Work& work;
         int64_t units, count;
@@ -40,7 +40,7 @@ void parallel_for(int threads, int64_t units, Work work) {
         for (int64_t unit = all.units * thread / all.count; unit < end; ++unit)
             all.work(unit, thread);
     };
-    run_team(static_cast<int>(shared.count), {part, &shared});
+    run_team(static_cast<int>(shared.count), part, &shared);
 }
 
 }  // namespace kernels

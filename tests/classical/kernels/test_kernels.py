@@ -19,6 +19,7 @@ from classical.kernels import (
     matmul,
 )
 
+pytestmark = pytest.mark.native
 SIDES = st.integers(1, 70)
 THREADS = st.integers(1, 3)
 LAYOUTS = [(layout, method) for layout, names in CONV2D_METHODS.items() for method in names]
