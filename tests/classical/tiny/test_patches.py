@@ -16,10 +16,27 @@ from classical.tiny import patch_based
 
 
 class _Gate(nn.Module):
-    """Channels times what all of their pixels say, as in squeeze-and-excitation."""
+    """Channels times what a layer makes of all of their pixels."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.weigh = nn.Conv2d(channels, channels, side)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * x.mean((2, 3), keepdim=True)
+        return x * self.weigh(x)
+
+
+class _Branches(nn.Module):
+    """Two of them, the one that sees more after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.short = nn.Conv2d(4, 4, 1)
+        self.long = nn.Conv2d(4, 4, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = self.short(x)
+        return short - self.long(x)
 
 
 class _Residual(nn.Module):
@@ -43,6 +60,7 @@ def _whole_numbers(model: nn.Module) -> nn.Module:
 CHAINS = {
     "padding": nn.Sequential(nn.Conv2d(3, 4, 3, padding=2), nn.ReLU(), nn.Conv2d(4, 2, 3)),
     "residual": nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), _Residual(4), _Residual(4)),
+    "branches": nn.Sequential(nn.Conv2d(3, 4, 3), _Branches()),
     "maximum": nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2, padding=1), nn.Conv2d(4, 2, 3, padding=1)
     ),
@@ -121,7 +139,7 @@ def test_one_patch_costs_what_the_whole_does(mobile: MobileSpace) -> None:
 
 
 def test_cuts_that_cannot_be_are_refused_in_a_sentence() -> None:
-    block = nn.Sequential(nn.Conv2d(1, 2, 3), InvertedResidual(2, 2, 3, 1, 2), _Gate())
+    block = nn.Sequential(nn.Conv2d(1, 2, 3), InvertedResidual(2, 2, 3, 1, 2), _Gate(2, 6))
     x = torch.zeros(1, 1, 8, 8)
     with pytest.raises(UsageError, match=r"cannot be cut behind 2 convolutions.* behind 1, 4$"):
         patch_based(block, x, patches=2, layers=2)
@@ -129,6 +147,6 @@ def test_cuts_that_cannot_be_are_refused_in_a_sentence() -> None:
         patch_based(block, x, patches=7, layers=4)
     with pytest.raises(UsageError, match=r"images \[1, 8, 8\], and these are \[1, 9, 8\]"):
         patch_based(block, x, patches=2, layers=4)(torch.zeros(1, 1, 9, 8))
-    gated = nn.Sequential(_Gate(), nn.Conv2d(1, 2, 3))
+    gated = nn.Sequential(_Gate(1, 8), nn.Conv2d(1, 2, 3))
     with pytest.raises(UsageError, match="behind none"):
         patch_based(gated, x, patches=2, layers=1)
