@@ -114,7 +114,12 @@ class PatchBased(nn.Module):
 
         Args:
             bits: of an activation.
+
+        Raises:
+            UsageError: for less than one bit.
         """
+        if bits < 1:
+            raise UsageError(f"a value takes at least 1 bit, and bits={bits} was given")
         sizes = {name: math.prod(shape) for name, shape in self._shapes.items()}
         held, streamed = zip(
             *(self._stage_values(patch, sizes) for patch in self.regions), strict=True

@@ -87,7 +87,7 @@ class SpaceChoice:
             UsageError: if matplotlib is not installed.
         """
         library = need("matplotlib.figure", extra="plot", purpose="plotting search spaces")
-        figure = library.Figure(figsize=(7, 4))
+        figure = library.Figure(figsize=(9, 5))
         axis = figure.subplots()
         for sample in self.samples:
             if sample.macs:
@@ -100,7 +100,7 @@ class SpaceChoice:
             xlabel="million MACs",
             ylabel="share of networks with no more",
         )
-        axis.legend()
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
         figure.tight_layout()
         return figure
 

@@ -12,7 +12,6 @@ from classical.errors import UsageError
 from classical.kernels import (
     CONV2D_METHODS,
     MATMUL_METHODS,
-    bench,
     conv2d,
     depthwise,
     depthwise_,
@@ -130,26 +129,8 @@ X, W = torch.ones(1, 2, 4, 4), torch.ones(3, 2, 3, 3)
         (lambda: depthwise(X, W), r"w is \[2, 1, kernel height, kernel width\] for 2 channels"),
         (lambda: depthwise_(X.permute(0, 1, 3, 2)[..., :3], W), "takes a contiguous tensor"),
         (lambda: depthwise_(X.clone(), torch.ones(2, 1, 2, 2)), r"odd square kernels, not \[2, 2"),
-        (lambda: list(bench(size=0)), "size=0 was given"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(call, sentence: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=sentence):
         call()
-
-
-def test_the_bench_checks_every_method_and_adds_up() -> None:
-    before = torch.get_num_threads()
-    timings = list(bench(threads=1, size=48))
-    assert torch.get_num_threads() == before
-    found = {(timing.study, timing.method) for timing in timings}
-    assert {("matmul", method) for method in (*MATMUL_METHODS, "torch")} <= found
-    convolutions = {f"{method} {layout.upper()}" for layout, method in LAYOUTS}
-    assert {("conv2d", method) for method in (*convolutions, "torch")} <= found
-    assert {("depthwise", method) for method in ("new memory", "in place", "torch")} <= found
-    for timing in timings:
-        assert timing.largest_error < 1e-4
-        assert timing.threads == 1
-        assert timing.share_of_peak == pytest.approx(timing.gflops / timing.peak_gflops)
-    (own,) = (t for t in timings if (t.study, t.method) == ("matmul", "all"))
-    assert own.gflops == pytest.approx(2e-9 * 48**3 / own.seconds)

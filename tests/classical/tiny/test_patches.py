@@ -147,6 +147,8 @@ def test_cuts_that_cannot_be_are_refused_in_a_sentence() -> None:
         patch_based(block, x, patches=7, layers=4)
     with pytest.raises(UsageError, match=r"images \[1, 8, 8\], and these are \[1, 9, 8\]"):
         patch_based(block, x, patches=2, layers=4)(torch.zeros(1, 1, 9, 8))
+    with pytest.raises(UsageError, match="bits=0 was given"):
+        patch_based(block, x, patches=2, layers=4).costs(bits=0)
     gated = nn.Sequential(_Gate(1, 8), nn.Conv2d(1, 2, 3))
     with pytest.raises(UsageError, match="behind none"):
         patch_based(gated, x, patches=2, layers=1)
