@@ -11,7 +11,7 @@ from qiskit.circuit import Parameter
 from qiskit.qasm3 import loads
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from compile import Compiled, Device, compile
+from compile import Compiled, Device, compile, fake_device_names
 from qsim import Circuit, Input, UsageError, expval
 from qsim.interop.qiskit import to_qiskit
 
@@ -44,6 +44,37 @@ def test_circuit_stays_the_same(
         assert_fits(compiled, quito)
         assert layout in (None, compiled.initial_layout)
         assert len(set(compiled.final_layout)) == 4
+
+
+@pytest.mark.filterwarnings("ignore::compile.CalibrationWarning")
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("layout", [(12, 15, 18), (18, 15, 12), None])
+def test_couplings_with_different_gates_of_one_direction(
+    level: int, layout: tuple[int, ...] | None
+) -> None:
+    cairo = Device.from_fake("cairo")  # ECR on 15-12, CX on 18-15, neither the other way round
+    circuit = Circuit(3).h(0).cx(0, 1).cx(1, 2).ecr(0, 1).ecr(2, 1).swap(0, 2).ccx(0, 1, 2)
+    compiled = compile(circuit, cairo, layout=layout, level=level)
+    assert compiled.verify().equivalent
+    assert_fits(compiled, cairo)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of their calibrations
+@pytest.mark.parametrize("name", fake_device_names())
+def test_every_snapshot(name: str) -> None:
+    device = Device.from_fake(name)
+    size = min(5, device.num_qubits)
+    circuit = Circuit(size).h(0)
+    for qubit in range(size - 1):
+        circuit.cx(qubit, qubit + 1).ecr(qubit + 1, qubit).crz(0.3, qubit, qubit + 1)
+    if size > 1 and not device.edges:  # as Kyoto's snapshot, where all couplings are dead
+        with pytest.raises(UsageError, match="no working two-qubit gates at present"):
+            compile(circuit, device)
+        return
+    compiled = compile(circuit, device)
+    assert compiled.verify().equivalent
+    assert_fits(compiled, device)
+    assert 0 < compiled.esp < 1
 
 
 @pytest.mark.parametrize("level", [0, 3])
