@@ -46,7 +46,8 @@ def run_circuit(
     pec: Annotated[bool, typer.Option(help="Cancel noise probabilistically.")] = False,
     primitives: Annotated[str, typer.Option(help="client or service.")] = "client",
     simulator: Annotated[
-        str | None, typer.Option(help="aer or qsim.", show_default="aer, where it is simulated")
+        str | None,
+        typer.Option(help="qsim or aer, for a snapshot.", show_default="qsim, where it has all"),
     ] = None,
     effort: Annotated[str, typer.Option(help="Of compiling: fast, balanced or best.")] = "fast",
     seed: Annotated[int, typer.Option(min=0, help="Of compiling and simulation.")] = 0,

@@ -10,6 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.qasm3 import loads
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.transpiler import generate_preset_pass_manager
 
 from compile import Compiled, Device, compile, fake_device_names
 from qsim import Circuit, Input, UsageError, expval
@@ -44,6 +45,23 @@ def test_circuit_stays_the_same(
         assert_fits(compiled, quito)
         assert layout in (None, compiled.initial_layout)
         assert len(set(compiled.final_layout)) == 4
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_the_circuit_is_that_of_qiskit(
+    quito: Device, random_circuit: RandomCircuit, level: int
+) -> None:
+    source = to_qiskit(random_circuit(1, 4))
+    source.barrier([0, 1])
+    source.t(0)  # a measurement must not take it out
+    theirs = generate_preset_pass_manager(level, target=quito.target, seed_transpiler=5)
+    measured = theirs.run(source.measure_all(inplace=False))
+    expected = measured.remove_final_measurements(inplace=False)
+    compiled = compile(source, quito, level=level, seed=5)
+    expected.global_phase = 0
+    assert compiled.circuit == expected
+    assert compiled.final_layout == tuple(expected.layout.final_index_layout(filter_ancillas=True))
+    assert not compiled.circuit.clbits
 
 
 @pytest.mark.filterwarnings("ignore::compile.CalibrationWarning")
