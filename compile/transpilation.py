@@ -97,7 +97,7 @@ def _pass_manager(target: Target, level: int, seed: int, **options: Any) -> Stag
 def _without_measurements() -> PassManager:
     from qiskit.transpiler import PassManager, TransformationPass
 
-    class WithoutMeasurements(TransformationPass):  # type: ignore[misc]
+    class WithoutMeasurements(TransformationPass):
         """Takes out what `_place_and_route` puts in."""
 
         def run(self, dag: DAGCircuit) -> DAGCircuit:
