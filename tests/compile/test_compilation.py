@@ -12,6 +12,7 @@ from qiskit.qasm3 import loads
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit.transpiler import generate_preset_pass_manager
 
+import qsim
 from compile import Compiled, Device, compile, fake_device_names
 from qsim import Circuit, Input, UsageError, expval
 from qsim.interop.qiskit import to_qiskit
@@ -93,6 +94,18 @@ def test_every_snapshot(name: str) -> None:
     assert compiled.verify().equivalent
     assert_fits(compiled, device)
     assert 0 < compiled.esp < 1
+
+
+def test_named_parameters_become_inputs(quito: Device) -> None:
+    circuit = Circuit(2).rx(qsim.Parameter("b"), 0).ry(2 * qsim.Parameter("a"), 1).cx(0, 1)
+    compiled = compile(circuit, quito)
+    assert compiled.num_inputs == 2
+    expected = expval(circuit, values={"a": 0.4, "b": 1.3})
+    bound = Statevector(compiled.bind(np.array([0.4, 1.3])))
+    found = [bound.expectation_value(SparsePauliOp("Z"), [q]).real for q in compiled.final_layout]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(UsageError, match=r"named parameter 'b' beside weights or inputs.*assign"):
+        compile(Circuit(1).rx(qsim.Parameter("b"), 0).rx(Input(0), 0), quito)
 
 
 @pytest.mark.parametrize("level", [0, 3])
