@@ -51,8 +51,9 @@ def compile(
 
     Args:
         circuit: inputs may stay open, and weights if it is to be trained under noise
-            (`compile.noisy`); to run, weights have to be bound. Measurements at the end of a Qiskit
-            circuit are dropped: `Compiled.measured` adds those of every logical qubit.
+            (`compile.noisy`); to run, weights have to be bound. Parameters of a Qiskit circuit, and
+            named ones, become inputs in the order of their names. Measurements at the end of a
+            Qiskit circuit are dropped: `Compiled.measured` adds those of every logical qubit.
         device: what to compile for.
         effort: "fast", "balanced" or "best".
         objective: "esp", the estimated success probability; "depth" or "two_qubit_gates".
@@ -96,9 +97,16 @@ def compile(
 
 def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int, int]:
     """A Qiskit circuit of gates alone, and its numbers of inputs and of open weights."""
-    if isinstance(circuit, Circuit) and circuit.is_unitary:
-        open_weights = without_phases(circuit) if circuit.num_weights else circuit
-        return to_qiskit(open_weights), circuit.num_inputs, circuit.num_weights
+    ours = isinstance(circuit, Circuit) and not circuit.parameters
+    if isinstance(circuit, Circuit):
+        if not ours and (circuit.num_weights or circuit.num_inputs):
+            raise UsageError(
+                f"the circuit has the named parameter {min(circuit.parameters)!r} beside weights "
+                "or inputs: give it a number by circuit.assign before compiling"
+            )
+        if ours and circuit.is_unitary:
+            open_weights = without_phases(circuit) if circuit.num_weights else circuit
+            return to_qiskit(open_weights), circuit.num_inputs, circuit.num_weights
     given = to_qiskit(circuit) if isinstance(circuit, Circuit) else circuit
     source = given.remove_final_measurements(inplace=False)
     for instruction in source.data:
@@ -107,7 +115,7 @@ def _source(circuit: Circuit | QuantumCircuit) -> tuple[QuantumCircuit, int, int
                 f"the circuit has a {instruction.name} before its end, "
                 "but compile() takes circuits of gates, measured at the end at most"
             )
-    if isinstance(circuit, Circuit):
+    if ours:
         return source, circuit.num_inputs, circuit.num_weights
     return source, max(_features(source, 0).values(), default=-1) + 1, 0
 

@@ -130,6 +130,12 @@ class Compiled:
         """Depth in gates, virtual ones included, as Qiskit counts it."""
         return int(self.circuit.depth())
 
+    @property
+    def costs(self) -> dict[str, float]:
+        """Pulses, two-qubit gates, depth and estimated success by name, for JSON."""
+        names = ("one_qubit_gates", "two_qubit_gates", "depth", "esp")
+        return {name: getattr(self, name) for name in names}
+
     # --- What it is run with ----------------------------------------------------------------------
 
     def measured(self) -> QuantumCircuit:

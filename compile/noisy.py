@@ -9,7 +9,8 @@ from torch import Tensor
 
 from compile.compiled import Compiled, place_observable
 from compile.device import Device
-from compile.simulation import on_active_qubits
+from compile.schedule import with_delays
+from compile.simulation import on_active_qubits, relaxed
 from qsim import Circuit, NoiseModel, expval
 from qsim.errors import UsageError
 from qsim.interop.qiskit import from_qiskit
@@ -52,7 +53,8 @@ class NoisyCircuit:
 def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCircuit:
     """The compiled circuit with the noise of the device's calibration.
 
-    Without `idle` it is the noise that `run` simulates: after each gate, and in the readout.
+    Without `idle` it is the noise that `run` simulates: after each gate, in the readout, and in the
+    delays between the pulses of dynamical decoupling.
 
     Args:
         compiled: circuit, compiled for this device from a `qsim.Circuit`, weights open or bound.
@@ -67,8 +69,11 @@ def noisy(compiled: Compiled, device: Device, *, idle: bool = False) -> NoisyCir
             f"the circuit was compiled for {compiled.device_name}, so the noise of {device.name} "
             "does not fit: compile it for that device"
         )
-    small, active = on_active_qubits(compiled.circuit, compiled.final_layout)
+    physical, pulsed = compiled.circuit, "delay" in compiled.circuit.count_ops()
+    if pulsed and idle:  # a noise model would move the pulses to the end of their waits
+        physical, idle = with_delays(physical, device, compiled.final_layout), False
+    small, active = on_active_qubits(physical, compiled.final_layout)
     circuit = Circuit(len(active), compiled.num_weights, compiled.num_inputs)
-    circuit.compose(from_qiskit(small))
+    circuit.compose(from_qiskit(relaxed(small, device, active) if pulsed else small))
     places = tuple(active.index(qubit) for qubit in compiled.final_layout)
     return NoisyCircuit(circuit, device.noise_model(active, idle=idle), places, tuple(active))

@@ -77,7 +77,7 @@ def steps_of(circuit: QuantumCircuit, device: Device) -> list[Step]:
         if known is not None:
             steps.append(Step(name, qubits, known.error, known.seconds))
         elif name == "delay":
-            steps.append(Step(name, qubits, 0.0, _seconds(instruction.operation, device)))
+            steps.append(Step(name, qubits, 0.0, delay_seconds(instruction.operation, device)))
         elif name == "barrier":
             steps.append(Step(name, qubits, 0.0, 0.0))
         elif name != "measure":
@@ -129,7 +129,8 @@ def with_delays(circuit: QuantumCircuit, device: Device, measured: Iterable[int]
     return padded
 
 
-def _seconds(delay: object, device: Device) -> float:
+def delay_seconds(delay: object, device: Device) -> float:
+    """How long one of Qiskit's delays takes."""
     duration, unit = delay.duration, delay.unit  # type: ignore[attr-defined]
     if unit == "dt":
         return float(duration) * (device.backend.target.dt or 0.0)

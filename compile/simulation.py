@@ -6,12 +6,14 @@ errors on these qubits are the same, and qubits that no gate touches change noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from compile.calibration.targets import cut
 from compile.device import Device
+from compile.schedule import delay_seconds
 from qsim.errors import need
+from qsim.noise.channels import thermal_relaxation
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -37,6 +39,30 @@ def on_active_qubits(
     for step in circuit.data:
         small.append(step.operation, [place[q] for q in step.qubits], step.clbits, copy=False)
     return small, active
+
+
+def relaxed(circuit: QuantumCircuit, device: Device, physical: Sequence[int]) -> QuantumCircuit:
+    """The circuit with every delay written as what it does: its qubit relaxes for so long.
+
+    Args:
+        circuit: on qubits of the device.
+        device: its coherence times count.
+        physical: physical qubit of each qubit of the circuit.
+    """
+    from qiskit.quantum_info import Kraus
+
+    place = dict(zip(circuit.qubits, physical, strict=True))
+    written = circuit.copy_empty_like()
+    for step in circuit.data:
+        if step.name == "delay":
+            (qubit,) = step.qubits
+            times = device.t1(place[qubit]), device.t2(place[qubit])
+            seconds = delay_seconds(step.operation, device)
+            channel = thermal_relaxation(*times, seconds)
+            written.append(Kraus(list(channel.kraus)).to_instruction(), [qubit])
+        else:
+            written.append(step)
+    return written
 
 
 def noisy_simulator(

@@ -7,10 +7,14 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compile.calibration.targets import gate_facts
+
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
-    from qiskit.transpiler import StagedPassManager, Target
+    from qiskit.dagcircuit import DAGCircuit
+    from qiskit.transpiler import PassManager, StagedPassManager, Target
 
+_END = "end"  # label of the barrier in front of measurements
 _lock = Lock()  # pass managers are shared and hold the layout of the call that uses them
 
 
@@ -52,9 +56,13 @@ def _place_and_route(
     source: QuantumCircuit, target: Target, level: int, seed: int
 ) -> QuantumCircuit:
     """Compile with measurements, which lets Qiskit weigh readout errors when it chooses qubits."""
+    from qiskit import ClassicalRegister
+
     measured = source.copy()
-    measured.measure_all()  # its barrier keeps gates in front of the measurements from being cut
-    return _pass_manager(target, level, seed).run(measured).remove_final_measurements(inplace=False)
+    measured.add_register(bits := ClassicalRegister(source.num_qubits))
+    measured.barrier(label=_END)  # keeps gates in front of the measurements from being cut
+    measured.measure(measured.qubits, bits)
+    return _pass_manager(target, level, seed).run(measured)
 
 
 def _route(
@@ -78,7 +86,52 @@ def _route(
 def _pass_manager(target: Target, level: int, seed: int, **options: Any) -> StagedPassManager:
     from qiskit.transpiler import generate_preset_pass_manager
 
-    return generate_preset_pass_manager(level, target=target, seed_transpiler=seed, **options)
+    manager = generate_preset_pass_manager(level, target=target, seed_transpiler=seed, **options)
+    # `QuantumCircuit.remove_final_measurements` takes as long as all of this.
+    manager.post_scheduling = _without_measurements()
+    if _is_mixed(target):
+        manager.pre_translation = _into_cz(target)
+    return manager
+
+
+def _without_measurements() -> PassManager:
+    from qiskit.transpiler import PassManager, TransformationPass
+
+    class WithoutMeasurements(TransformationPass):
+        """Takes out what `_place_and_route` puts in."""
+
+        def run(self, dag: DAGCircuit) -> DAGCircuit:
+            dag.remove_all_ops_named("measure")
+            for node in dag.named_nodes("barrier"):
+                if node.op.label == _END:
+                    dag.remove_op_node(node)
+            dag.remove_cregs(*dag.cregs.values())
+            dag.remove_clbits(*dag.clbits)
+            return dag
+
+    return PassManager([WithoutMeasurements()])
+
+
+def _is_mixed(target: Target) -> bool:
+    """Whether couplings have different gates, some of them in one direction alone.
+
+    Qiskit turns gates where they are wrong way round, and translates those that a coupling lacks,
+    but fails at a gate of the circuit that a coupling has in the other direction alone.
+    """
+    places = {gate for gate in gate_facts(target) if len(gate[1]) == 2}
+    names = {name for name, _ in places}
+    one_way = any((name, pair[::-1]) not in places for name, pair in places)
+    return one_way and len(names) > 1 and "cz" not in names
+
+
+def _into_cz(target: Target) -> PassManager:
+    """Writes all two-qubit gates as CZ, which no coupling has, to have them translated."""
+    from qiskit.circuit.equivalence_library import SessionEquivalenceLibrary
+    from qiskit.transpiler import PassManager
+    from qiskit.transpiler.passes import BasisTranslator
+
+    single = {name for name, qubits in gate_facts(target) if len(qubits) == 1}
+    return PassManager([BasisTranslator(SessionEquivalenceLibrary, [*single, "cz"])])
 
 
 @lru_cache(maxsize=64)

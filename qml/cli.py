@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +45,7 @@ app.add_typer(predictor.app, name="predictor")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line -> exit code: 2 for a mistake of the user, said in one sentence."""
+    warnings.showwarning = _tell
     try:
         return app(arguments, prog_name="qml", standalone_mode=False) or 0
     except UsageError as error:
@@ -222,6 +224,11 @@ def _table(results: dict[str, Any]) -> Table:
 
 def _default_folder(task: str, device: str) -> Path:
     return Path("runs") / f"{task}-{device}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _tell(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning without the line of code that it comes from."""
+    _print_error(str(message))
 
 
 def _complain(sentence: str) -> int:

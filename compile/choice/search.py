@@ -61,7 +61,7 @@ class Effort:
 
 EFFORTS = {
     "balanced": Effort(orders=120, seeds=12, tuned=4, moved=4, places=3),
-    "best": Effort(orders=2000, seeds=100, tuned=12, moved=8, places=5),
+    "best": Effort(orders=2000, seeds=400, tuned=12, moved=8, places=5),
 }
 _PROBED_SEEDS = 3
 _PROBED_PLACES = 16
@@ -91,6 +91,7 @@ class Search:
         self.workers = workers or available_workers()
         self.progress = progress or (lambda done, total: None)
         self.found: list[Candidate] = []
+        self.variants: list[str] = []
         self.weighed = 0
 
     def run(self, effort: str) -> tuple[Routed, dict[str, Any]]:
@@ -101,7 +102,7 @@ class Search:
         """
         baseline = self.builder.candidate(Recipe(seed=self.seed, layout=self.layout))
         self.found.append(baseline)
-        self.builder.prepare()
+        self.variants = self.builder.prepare()
         with Workers(self.builder, self.deadline, self.workers) as workers:
             complete = all(self._weigh(workers, stage) for stage in self._stages(EFFORTS[effort]))
         chosen = choose(self.found, self.score)
@@ -159,12 +160,12 @@ class Search:
         for k in range(_PROBED_SEEDS):
             plain = Recipe(seed=self.seed + k, layout=self.layout)
             yield plain
-            yield from (replace(plain, variant=name) for name in self.builder.variants)
+            yield from (replace(plain, variant=name) for name in self.variants)
             yield from (replace(plain, level=level) for level in (2, 1, 0))
             if self.device.fractional_gates:
                 yield replace(plain, fractional=False)
         for place in places:
-            yield from (replace(place, variant=name) for name in self.builder.variants)
+            yield from (replace(place, variant=name) for name in self.variants)
 
     def _promising(self) -> list[str]:
         """The best variant, and the next one if its runs come close."""

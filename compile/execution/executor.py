@@ -51,7 +51,8 @@ class Executor:
         seed: of simulations and random directions; the same seed gives the same results.
         primitives: "client" for those of qiskit-ibm-runtime that prepare and evaluate on this
             computer, "service" for the older SamplerV2 and EstimatorV2.
-        simulator: "aer" or "qsim", for a simulated device; "aer" by default.
+        simulator: "qsim" or "aer", for a simulated device; by default qsim, which is quicker, but
+            for mitigation and primitives that it does not have.
         mode: "session" or "batch" keeps a real device between jobs; inside a `with` block, at
             whose end, however it is left, it is closed.
         jobs: the folder that jobs are kept in; by default "jobs" for a real device, and none for a
@@ -85,17 +86,23 @@ class Executor:
         _check_choice("mode", mode, (None, *MODES))
         if max_seconds is not None and not max_seconds > 0:
             raise UsageError(f"max_seconds is positive, not {max_seconds}")
-        simulated = self.device.is_simulated
+        mitigation, simulated = mitigation or Mitigation(), self.device.is_simulated
         if simulator and not simulated:
             raise UsageError(f"{self.device.name} is no simulated device: leave out simulator")
+        if simulator == "qsim" and primitives == "service":
+            raise UsageError(
+                "primitives='service' would be ignored by simulator='qsim': take simulator='aer'"
+            )
+        if simulated and simulator is None:
+            simulator = "aer" if mitigation.remote or primitives == "service" else "qsim"
         self._jobs = JOBS if jobs is None and not simulated else jobs
         self._mode, self._session = mode, None
         self._settings = Settings(
             shots,
             seed,
-            mitigation or Mitigation(),
+            mitigation,
             primitives,
-            simulator or "aer" if simulated else None,
+            simulator,
             max_seconds,
         )
 

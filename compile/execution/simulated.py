@@ -12,7 +12,13 @@ from compile.execution.layers import layer_noise
 from compile.execution.links import Answer, Piece, Submission, primitive, pubs_of, read_answers
 from compile.execution.mitigation import Mitigation
 from compile.execution.programs import Program, Pub
-from compile.simulation import noisy_simulator, on_active_qubits, samples_at_once
+from compile.simulation import (
+    noisy_simulator,
+    on_active_qubits,
+    relaxed,
+    samples_at_once,
+    simulation_method,
+)
 from qsim import samples
 from qsim.errors import UsageError
 from qsim.interop.qiskit import from_qiskit
@@ -90,7 +96,7 @@ class Aer:
 
 
 class Qsim(Aer):
-    """A simulation of a device's noise by qsim, which is quicker on few qubits.
+    """A simulation of a device's noise by qsim, which is quicker.
 
     Args as for `Aer`.
 
@@ -107,36 +113,24 @@ class Qsim(Aer):
         super().__init__(device, program, mitigation)
 
     def _simulate(self, piece: Piece, shots: int, seed: int) -> Answer:
+        from qiskit.circuit import ParameterVector
+
         small, active = self._small[piece.pub]
-        pub = small.pubs[0]
-        circuit = from_qiskit(pub.circuit.remove_final_measurements(inplace=False))
-        values = pub.values[piece.start : piece.stop]
-        weights, inputs = (_vector(pub, values, name) for name in ("w", "x"))
-        noise, generator = self._device.noise_model(active), torch.Generator().manual_seed(seed)
+        (pub,), device = small.pubs, self._device
+        gates = relaxed(pub.circuit.remove_final_measurements(inplace=False), device, active)
+        count, values = gates.num_parameters, pub.values[piece.start : piece.stop]
+        gates.assign_parameters(ParameterVector("x", count), inplace=True)
+        exact = simulation_method(len(active), shots) == "density_matrix"
         read = samples(
-            circuit,
+            from_qiskit(gates),
             shots,
-            weights,
-            inputs,
+            inputs=torch.from_numpy(values).float() if count else None,
             qubits=_read_qubits(pub),
-            noise=noise,
-            generator=generator,
+            noise=device.noise_model(active),
+            method="exact" if exact else "trajectories",
+            generator=torch.Generator().manual_seed(seed),
         )
         return {"bits": _packed(torch.atleast_2d(read).numpy(), pub.circuit.num_clbits)}
-
-
-def _vector(pub: Pub, values: np.ndarray, name: str) -> torch.Tensor | None:
-    """Values of the parameter vector "w" or "x", as `to_qiskit` writes them: [rows, elements]."""
-    columns = {
-        parameter.index: column
-        for column, parameter in enumerate(pub.circuit.parameters)
-        if parameter.vector.name == name
-    }
-    if not columns:
-        return None
-    found = torch.zeros(len(values), max(columns) + 1)
-    found[:, list(columns)] = torch.from_numpy(values[:, list(columns.values())]).float()
-    return found
 
 
 def _read_qubits(pub: Pub) -> list[int]:

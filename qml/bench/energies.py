@@ -20,7 +20,6 @@ from qml.algorithms.minimize import small_weights
 from qml.algorithms.vqe import vqe
 from qml.bench.cells import Sizes
 from qml.bench.choices import nearest_size, noise_free, searched
-from qml.bench.measure import compiled_facts
 from qml.chemistry.ansatz import hartree_fock, uccsd
 from qml.chemistry.molecules import load_molecule
 from qml.data.tasks import Split
@@ -199,5 +198,5 @@ def measure_energy(cell: EnergyCell, solved: Solved) -> dict[str, Any]:
         "noise_free": _MILLI * (free.item() - exact),
         "noisy": _MILLI * (read.item() - exact),
         "parameters": solved.circuit.num_weights,
-        **compiled_facts(compiled),
+        **compiled.costs,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from compile import Compiled, NoisyCircuit, compile, noisy
+from compile import NoisyCircuit, compile, noisy
 from qml.bench.cells import Cell, Trained
 from qml.nas.estimators import MAX_PHYSICAL
 from qml.nn.model import Classifier
@@ -33,17 +33,7 @@ def measure(cell: Cell, trained: Trained) -> dict[str, Any]:
         "noise_free": evaluate(_calibrated(cell, bound.on(None)), test).accuracy,
         "noisy": evaluate(_on_device(cell, bound, noisy(compiled, cell.device)), test).accuracy,
         "parameters": trained.model.circuit.num_weights,
-        **compiled_facts(compiled),
-    }
-
-
-def compiled_facts(compiled: Compiled) -> dict[str, Any]:
-    """Pulses, two-qubit gates, depth and success, by their names in the table."""
-    return {
-        "one_qubit_gates": compiled.one_qubit_gates,
-        "two_qubit_gates": compiled.two_qubit_gates,
-        "depth": compiled.depth,
-        "esp": compiled.esp,
+        **compiled.costs,
     }
 
 

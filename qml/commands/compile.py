@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from compile import Compiled, Device
 
 _CIRCUITS = (".json", ".qasm")
+_PLOTS = (".png", ".svg", ".pdf")
 
 
 def devices() -> None:
@@ -72,21 +73,23 @@ def compile_file(
     ] = None,
 ) -> None:
     """Compile a circuit for a device as well as time allows, and say what it costs."""
-    if out is not None and out.suffix not in _CIRCUITS:
-        raise UsageError(f"--out writes {' or '.join(_CIRCUITS)}, not {out.suffix or 'nothing'!r}")
+    for option, path, known in (("--out", out, _CIRCUITS), ("--plot", plot, _PLOTS)):
+        if path is not None and path.suffix not in known:
+            given = path.suffix or "nothing"
+            raise UsageError(f"{option} writes {' or '.join(known)}, not {given!r}")
     console = output.console()
     with console.status("Loading packages, circuit and device"):
         from compile import Device, compile
         from qsim.serialization import load_circuit
 
         circuit = load_circuit(file)
-        known = Device.load(device) if device.endswith(".json") else Device.from_name(device)
+        target = Device.load(device) if device.endswith(".json") else Device.from_name(device)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task("Candidates", total=None)
         compiled = compile(
             circuit,
-            known,
+            target,
             effort=effort,
             budget_s=budget,
             seed=seed,
@@ -147,5 +150,3 @@ def _draw(compiled: Compiled, path: Path) -> None:
         figure.savefig(path, dpi=150)
     except OSError as error:
         raise unwritable(path, error) from error
-    except ValueError as error:
-        raise UsageError(f"cannot draw {str(path)!r}: {error}") from error

@@ -46,7 +46,8 @@ def run_circuit(
     pec: Annotated[bool, typer.Option(help="Cancel noise probabilistically.")] = False,
     primitives: Annotated[str, typer.Option(help="client or service.")] = "client",
     simulator: Annotated[
-        str | None, typer.Option(help="aer or qsim.", show_default="aer, where it is simulated")
+        str | None,
+        typer.Option(help="qsim or aer, for a snapshot.", show_default="qsim, where it has all"),
     ] = None,
     effort: Annotated[str, typer.Option(help="Of compiling: fast, balanced or best.")] = "fast",
     seed: Annotated[int, typer.Option(min=0, help="Of compiling and simulation.")] = 0,
@@ -71,7 +72,13 @@ def run_circuit(
         from qsim.serialization import load_circuit
 
         known = Device.load(device) if device.endswith(".json") else Device.from_name(device)
-        compiled = compile(load_circuit(file), known, effort=effort, seed=seed)
+        circuit = load_circuit(file)
+        if circuit.parameters or circuit.num_inputs or circuit.num_weights:
+            raise UsageError(
+                f"{str(file)!r} has open parameters: write numbers in their place, or run it by "
+                "compile.Executor, which takes their values"
+            )
+        compiled = compile(circuit, known, effort=effort, seed=seed)
     mitigation = Mitigation(readout, dd, twirling, _factors(zne), pec)
     executor = Executor(
         known,
@@ -101,10 +108,14 @@ def list_jobs(jobs: _Jobs = _DEFAULT_JOBS) -> None:
     """List the jobs in a folder, the latest last."""
     from compile.execution.records import JobFolder, job_ids
 
+    if not (known := job_ids(jobs)):
+        text = f"No jobs in {str(jobs)!r}: run-circuit --jobs keeps them, for real devices always."
+        output.console().print(text, markup=False, highlight=False)
+        return
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("Job", "Device", "Asked for", "Submissions", "Over"):
         table.add_column(title, no_wrap=True)
-    for job_id in job_ids(jobs):
+    for job_id in known:
         folder = JobFolder.named(job_id, jobs)
         record = folder.read_record()
         over = [folder.read_answers(n) is not None for n in range(len(record["submissions"]))]

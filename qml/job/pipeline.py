@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compile import Compiled, Device, compile, run
+from compile import Device, compile, run
 from qml.data.tasks import Split, Task, load_task
 from qml.job.presets import Preset, load_preset
 from qml.job.trainer import Trainer
@@ -284,7 +284,9 @@ class Job:
         stage.finish(
             {
                 "noisy_accuracy": accuracy,
-                **_compiled_facts(compiled),
+                **compiled.costs,
+                "initial_layout": list(compiled.initial_layout),
+                "final_layout": list(compiled.final_layout),
                 "predictions": predictions.tolist(),
                 "labels": self.samples.y.tolist(),
             }
@@ -327,17 +329,6 @@ def first_gates(circuit: Circuit, num_weights: int) -> Circuit:
 
 def _supercircuit(config: JobConfig, task: Task) -> SuperCircuit:
     return SuperCircuit(config.design_space, task.num_qubits, task.encoder)
-
-
-def _compiled_facts(compiled: Compiled) -> dict[str, Any]:
-    return {
-        "one_qubit_gates": compiled.one_qubit_gates,
-        "two_qubit_gates": compiled.two_qubit_gates,
-        "depth": compiled.depth,
-        "esp": compiled.esp,
-        "initial_layout": list(compiled.initial_layout),
-        "final_layout": list(compiled.final_layout),
-    }
 
 
 def _row(trained: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class ExactNoise:
 
 @dataclass(frozen=True)
 class Shots:
-    """The loss of what shots measure: on a real device, or of a snapshot by Qiskit Aer.
+    """The loss of what shots measure: on a real device, or of a snapshot in simulation.
 
     `cost` tells beforehand what a search takes on a real device.
 

@@ -10,8 +10,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.qasm3 import loads
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.transpiler import generate_preset_pass_manager
 
-from compile import Compiled, Device, compile
+import qsim
+from compile import Compiled, Device, compile, fake_device_names
 from qsim import Circuit, Input, UsageError, expval
 from qsim.interop.qiskit import to_qiskit
 
@@ -44,6 +46,66 @@ def test_circuit_stays_the_same(
         assert_fits(compiled, quito)
         assert layout in (None, compiled.initial_layout)
         assert len(set(compiled.final_layout)) == 4
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_the_circuit_is_that_of_qiskit(
+    quito: Device, random_circuit: RandomCircuit, level: int
+) -> None:
+    source = to_qiskit(random_circuit(1, 4))
+    source.barrier([0, 1])
+    source.t(0)  # a measurement must not take it out
+    theirs = generate_preset_pass_manager(level, target=quito.target, seed_transpiler=5)
+    measured = theirs.run(source.measure_all(inplace=False))
+    expected = measured.remove_final_measurements(inplace=False)
+    compiled = compile(source, quito, level=level, seed=5)
+    expected.global_phase = 0
+    assert compiled.circuit == expected
+    assert compiled.final_layout == tuple(expected.layout.final_index_layout(filter_ancillas=True))
+    assert not compiled.circuit.clbits
+
+
+@pytest.mark.filterwarnings("ignore::compile.CalibrationWarning")
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("layout", [(12, 15, 18), (18, 15, 12), None])
+def test_couplings_with_different_gates_of_one_direction(
+    level: int, layout: tuple[int, ...] | None
+) -> None:
+    cairo = Device.from_fake("cairo")  # ECR on 15-12, CX on 18-15, neither the other way round
+    circuit = Circuit(3).h(0).cx(0, 1).cx(1, 2).ecr(0, 1).ecr(2, 1).swap(0, 2).ccx(0, 1, 2)
+    compiled = compile(circuit, cairo, layout=layout, level=level)
+    assert compiled.verify().equivalent
+    assert_fits(compiled, cairo)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of their calibrations
+@pytest.mark.parametrize("name", fake_device_names())
+def test_every_snapshot(name: str) -> None:
+    device = Device.from_fake(name)
+    size = min(5, device.num_qubits)
+    circuit = Circuit(size).h(0)
+    for qubit in range(size - 1):
+        circuit.cx(qubit, qubit + 1).ecr(qubit + 1, qubit).crz(0.3, qubit, qubit + 1)
+    if size > 1 and not device.edges:  # as Kyoto's snapshot, where all couplings are dead
+        with pytest.raises(UsageError, match="no working two-qubit gates at present"):
+            compile(circuit, device)
+        return
+    compiled = compile(circuit, device)
+    assert compiled.verify().equivalent
+    assert_fits(compiled, device)
+    assert 0 < compiled.esp < 1
+
+
+def test_named_parameters_become_inputs(quito: Device) -> None:
+    circuit = Circuit(2).rx(qsim.Parameter("b"), 0).ry(2 * qsim.Parameter("a"), 1).cx(0, 1)
+    compiled = compile(circuit, quito)
+    assert compiled.num_inputs == 2
+    expected = expval(circuit, values={"a": 0.4, "b": 1.3})
+    bound = Statevector(compiled.bind(np.array([0.4, 1.3])))
+    found = [bound.expectation_value(SparsePauliOp("Z"), [q]).real for q in compiled.final_layout]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(UsageError, match=r"named parameter 'b' beside weights or inputs.*assign"):
+        compile(Circuit(1).rx(qsim.Parameter("b"), 0).rx(Input(0), 0), quito)
 
 
 @pytest.mark.parametrize("level", [0, 3])

@@ -1,12 +1,17 @@
 """Exact noise of compiled circuits: against Aer, finite differences and the logical circuit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import DensityMatrix, Pauli
+from qiskit_aer import AerSimulator
 
 from compile import Device, compile, noisy, run
+from compile.decoupling import SEQUENCES
+from compile.schedule import with_delays
 from qsim import GATES, Circuit, Input, PauliString, PauliSum, UsageError, Weight, expval
 
 SHOTS = 50_000
@@ -60,6 +65,25 @@ def test_qubits_without_gates_are_read_too(quito: Device) -> None:
     values = noisy(compile(Circuit(2).x(0), quito, layout=(0, 4)), quito).expval()
     p01, _ = quito.noise_model([4]).readout_errors[0]
     assert values[1].item() == pytest.approx(1 - 2 * p01, abs=1e-6)
+
+
+@pytest.mark.parametrize("dd", list(SEQUENCES))
+def test_pulses_of_decoupling_stay_in_their_places(quito: Device, dd: str) -> None:
+    circuit = Circuit(2).h(0).cx(0, 1)
+    for _ in range(80):
+        circuit.x(1)
+    compiled = compile(circuit.cx(0, 1).h(0), quito, level=0, layout=(0, 1), dd=dd)
+    padded = with_delays(compiled.circuit, quito, compiled.final_layout)
+    for physical, idle in ((compiled.circuit, False), (padded, True)):
+        simulator = AerSimulator(noise_model=quito.aer_noise_model(), method="density_matrix")
+        noisy_circuit = physical.copy()
+        noisy_circuit.save_density_matrix(list(compiled.final_layout))
+        state = DensityMatrix(simulator.run(noisy_circuit).result().data()["density_matrix"])
+        found = noisy(compiled, quito, idle=idle)
+        found = replace(found, noise=replace(found.noise, readout=()))
+        for label in ("IX", "IZ", "ZI", "ZZ"):
+            expected = state.expectation_value(Pauli(label)).real
+            assert found.expval([PauliString(label)]).item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_another_device(quito: Device) -> None:

@@ -80,6 +80,13 @@ def test_device_from_a_file(run: Run, tmp_path: Path) -> None:
     assert "Compiled for fake_lima" in out
 
 
+def test_remarks_on_a_calibration_are_sentences(run: Run) -> None:
+    code, _, error = run("compile", "bell.qasm", "--device", "cairo", "--effort", "fast")
+    assert code == 0
+    assert error.startswith("calibration of fake_cairo: couplings 19-20 are dead")
+    assert ".py" not in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -87,7 +94,7 @@ def test_device_from_a_file(run: Run, tmp_path: Path) -> None:
         ("compile bell.qasm --device quitto", "did you mean FakeQuitoV2"),
         ("compile bell.qasm --effort most", "fast, balanced, best, not 'most'"),
         ("compile bell.qasm --out a.txt", "--out writes .json or .qasm, not '.txt'"),
-        ("compile bell.qasm --effort fast --plot a.gif7", "cannot draw 'a.gif7'"),
+        ("compile bell.qasm --plot a.gif7", "--plot writes .png or .svg or .pdf, not '.gif7'"),
         ("compile bell.qasm --effort fast --plot no/a.png", "cannot write 'no/a.png'"),
         ("compile bell.qasm --budget 0", "a number of seconds above 0"),
     ],

@@ -58,3 +58,20 @@ def test_recipes_are_kept(
     weighed = Builder(swapping, kolkata).candidate(recipe)
     assert weighed.esp == compiled.esp
     assert (weighed.depth, weighed.two_qubit_gates) == (compiled.depth, compiled.two_qubit_gates)
+
+
+@pytest.mark.skipif(len(VARIANTS) < 4, reason="needs pytket")
+def test_variants_of_pytket_are_weighed_where_they_save_gates(
+    kolkata: Device, swapping: QuantumCircuit
+) -> None:
+    assert Builder(swapping, kolkata).prepare() == ["plain", "resynthesized"]
+    exchange = QuantumCircuit(3)  # exp(-0.1 i XZX) exp(-0.2 i YZY), four CX each
+    for gate, angle in (("h", 0.2), ("sx", 0.4)):
+        getattr(exchange, gate)([0, 2])
+        for a, b in ((0, 1), (1, 2)):
+            exchange.cx(a, b)
+        exchange.rz(angle, 2)
+        for a, b in ((1, 2), (0, 1)):
+            exchange.cx(a, b)
+        getattr(exchange, gate + "dg" * (gate == "sx"))([0, 2])
+    assert "pauli" in Builder(exchange, kolkata).prepare()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 
 from compile import Compiled, Device, Executor, Mitigation, compile, noisy
@@ -35,7 +37,9 @@ INPUTS = torch.tensor([[0.3, 1.0, -0.5], [2.0, 0.1, 0.7]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"primitives": "service"}, {"simulator": "qsim"}], ids=["aer", "old", "qsim"]
+    "options",
+    [{}, {"simulator": "qsim"}, {"simulator": "aer"}, {"primitives": "service"}],
+    ids=["default", "qsim", "aer", "old"],
 )
 def test_every_backend_gives_what_the_noise_gives(
     quito: Device, open_circuit: Compiled, options: dict[str, Any]
@@ -55,6 +59,39 @@ def test_every_backend_gives_what_the_noise_gives(
     exact = noisy(open_circuit, quito).expval(None, WEIGHTS.float(), INPUTS.float())
     assert (z / SHOTS - exact).abs().max() < 5 * SIGMA
     assert torch.equal(values, executor.expval(open_circuit, OBSERVABLES, WEIGHTS, INPUTS))
+
+
+def test_a_snapshot_is_simulated_by_qsim_unless_mitigation_needs_aer(quito: Device) -> None:
+    compiled = compile(Circuit(1).x(0), quito)
+    for options, simulator in (
+        ({}, "qsim"),
+        ({"mitigation": Mitigation(readout="m3")}, "qsim"),
+        ({"mitigation": Mitigation(twirling=True)}, "aer"),
+        ({"primitives": "service"}, "aer"),
+    ):
+        job = Executor(quito, shots=10, **options).submit(compiled)
+        assert job.settings.simulator == simulator
+
+
+@pytest.mark.parametrize("dd", [None, "XX"])
+def test_simulators_agree_on_decoupling_and_scalar_parameters(
+    quito: Device, dd: str | None
+) -> None:
+    source, angles = QuantumCircuit(2), [Parameter("b"), Parameter("a")]
+    source.h(0)
+    source.cx(0, 1)
+    for _ in range(120):  # while qubit 0 waits
+        source.x(1)
+    source.ry(angles[0], 1)
+    source.cx(0, 1)
+    source.rx(angles[1] + 0.2, 0)
+    compiled = compile(source, quito, level=0, layout=(0, 1), dd=dd)
+    inputs = torch.tensor([[0.3, 1.5], [2.0, -0.4]])
+    by_qsim, by_aer = (
+        Executor(quito, shots=SHOTS, simulator=name).expval(compiled, None, None, inputs)
+        for name in ("qsim", "aer")
+    )
+    assert (by_qsim - by_aer).abs().max() < 5 * 2**0.5 * SIGMA
 
 
 def test_a_backend_of_qiskit() -> None:
@@ -255,6 +292,10 @@ def test_mitigation_that_makes_no_sense(options: dict[str, Any], words: str) -> 
     [
         ({"primitives": "new"}, "primitives is one of 'client', 'service', not 'new'"),
         ({"simulator": "stim"}, "simulator is one of None, 'aer', 'qsim', not 'stim'"),
+        (
+            {"simulator": "qsim", "primitives": "service"},
+            "primitives='service' would be ignored by simulator='qsim'",
+        ),
         ({"mode": "job"}, "mode is one of None, 'session', 'batch', not 'job'"),
         ({"shots": 0}, "the number of shots"),
         ({"max_seconds": 0}, "max_seconds is positive, not 0"),

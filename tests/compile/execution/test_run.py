@@ -11,7 +11,8 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 import compile.simulation as simulation
-from compile import Compiled, Device, compile, run
+from compile import Compiled, Device, Executor, compile, run
+from compile.execution import simulated
 from qsim import Circuit, Input, UsageError, expval
 
 RandomCircuit = Callable[..., Circuit]
@@ -64,9 +65,11 @@ def test_trajectories_agree_with_exact_noise(
     quito: Device, random_circuit: RandomCircuit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = compile(random_circuit(1, 3, gates=20), quito)
-    monkeypatch.setattr(simulation, "simulation_method", lambda *_: "statevector")
-    measured = run(compiled, quito, shots=SHOTS)
-    assert (measured - torch.tensor(noisy_z(compiled, quito))).abs().max() < 5 * SIGMA
+    for module in (simulation, simulated):
+        monkeypatch.setattr(module, "simulation_method", lambda *_: "statevector")
+    for simulator in ("qsim", "aer"):
+        measured = Executor(quito, shots=SHOTS, simulator=simulator).expval(compiled)
+        assert (measured - torch.tensor(noisy_z(compiled, quito))).abs().max() < 5 * SIGMA
 
 
 def test_method_follows_qubits_and_shots() -> None:

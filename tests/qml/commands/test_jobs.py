@@ -16,6 +16,7 @@ h q[0]; cx q[0],q[1]; cx q[1],q[2];"""
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     Path("ghz.qasm").write_text(GHZ)
+    Path("open.qasm").write_text("OPENQASM 3.0; input float a; qubit q; U(a, 0, 0) q;")
 
     def call(arguments: str) -> str:
         code = main(arguments.split())
@@ -44,6 +45,10 @@ def test_values_and_the_life_of_a_job(run: Run) -> None:
     assert run(f"job resume {job} --jobs kept") == text
 
 
+def test_no_jobs(run: Run) -> None:
+    assert run("job list").startswith("No jobs in 'jobs'")
+
+
 def test_what_was_read(run: Run) -> None:
     lines = run("run-circuit ghz.qasm --counts --shots 500 --simulator qsim").splitlines()
     read = {line.split()[0] for line in lines[3:5]}
@@ -59,6 +64,7 @@ def test_estimate(run: Run) -> None:
     ("arguments", "words"),
     [
         ("run-circuit none.qasm", "none.qasm"),
+        ("run-circuit open.qasm", "'open.qasm' has open parameters: write numbers"),
         ("run-circuit ghz.qasm --zne 1,x", "--zne takes numbers such as 1,3,5, not '1,x'"),
         ("run-circuit ghz.qasm --counts --observable ZZZ", "leave out --observable"),
         ("run-circuit ghz.qasm --counts --readout m3", "would be ignored"),
