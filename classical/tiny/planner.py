@@ -1,0 +1,203 @@
+"""One arena for all activations of a network, planned before it runs (MCUNet, arXiv:2007.10319)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from classical.errors import need
+from classical.quantization.integer import IntegerModel, Layer
+from classical.tiny.kernels import Kernel, specialized
+from classical.tiny.placing import ALIGNMENT, Span, place
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a program.
+
+    Values have numbers: 0 is the input, k + 1 the result of step k.
+
+    Attributes:
+        name: of the layer, for messages.
+        reads: numbers of the values it reads.
+        bytes: of its result.
+        scratch_bytes: that it needs while it runs.
+        overwrites: numbers of values whose place its result may take, if no other step needs them.
+    """
+
+    name: str
+    reads: tuple[int, ...]
+    bytes: int
+    scratch_bytes: int = 0
+    overwrites: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Bytes of the arena, and when they are in use.
+
+    Attributes:
+        name: of the layer whose result or scratch memory it is.
+        offset, bytes: where it lies; both are multiples of `ALIGNMENT`.
+        first, last: steps, both included; the result of all is in use after the last step, too.
+    """
+
+    name: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where everything lies.
+
+    Attributes:
+        steps: of the program, in order.
+        values: their blocks, by number.
+        scratch: block of each step, or None.
+    """
+
+    steps: tuple[Step, ...]
+    values: tuple[Block, ...]
+    scratch: tuple[Block | None, ...]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All of them."""
+        return self.values + tuple(block for block in self.scratch if block)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Of the arena."""
+        return max(block.offset + block.bytes for block in self.blocks)
+
+    @property
+    def live_bytes(self) -> tuple[int, ...]:
+        """In use at each step, and after the last."""
+        times = range(len(self.steps) + 1)
+        return tuple(sum(b.bytes for b in self.blocks if b.first <= t <= b.last) for t in times)
+
+    @property
+    def lower_bound(self) -> int:
+        """The most that is in use at once: no plan with these lifetimes takes less."""
+        return max(self.live_bytes)
+
+    @property
+    def peak_layer(self) -> str:
+        """Name of the step at which most is in use, the first of several."""
+        return [*(step.name for step in self.steps), "the result"][
+            self.live_bytes.index(self.lower_bound)
+        ]
+
+    def __str__(self) -> str:
+        names = [repr(step.name) for step in self.steps]
+        wide = max([5, *map(len, names)])
+        lines = [f"{'step':>4}  {'layer':{wide}}  {'in use':>9}  {'result at':>9}  {'bytes':>9}"]
+        for k, name in enumerate(names):
+            block = self.values[k + 1]
+            note = "  in place" if block.first > k else ""
+            lines.append(
+                f"{k:4}  {name:{wide}}  {self.live_bytes[k]:9,}  {block.offset:9,}  "
+                f"{block.bytes:9,}{note}"
+            )
+        lines.append(
+            f"{self.peak_bytes:,} bytes, {self.lower_bound:,} at least, most at {self.peak_layer!r}"
+        )
+        return "\n".join(lines)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The arena over time, scratch memory hatched; the matplotlib axes with the picture."""
+        if axes is None:
+            purpose = "drawing the plan of memory"
+            axes = need("matplotlib.pyplot", extra="plot", purpose=purpose).subplots()[1]
+        for number, block in enumerate(self.blocks):
+            axes.broken_barh(
+                [(block.first, block.last + 1 - block.first)],
+                (block.offset, block.bytes),
+                facecolor=f"C{number % 10}" if number < len(self.values) else "white",
+                hatch=None if number < len(self.values) else "////",
+                edgecolor="black",
+                linewidth=0.5,
+            )
+        axes.axhline(self.lower_bound, color="black", linestyle=":", label="lower bound")
+        axes.set(xlabel="step", ylabel="bytes", xlim=(0, len(self.steps) + 1), ylim=(0, None))
+        axes.legend()
+        return axes
+
+
+def plan_memory(network: IntegerModel, in_place: bool = True) -> MemoryPlan:
+    """Where the activations of a network lie while the generated C runs.
+
+    Depthwise convolutions overwrite their input through a buffer of one channel (MCUNet's
+    TinyEngine), 1x1 convolutions without more channels theirs through their columns; sums and cuts
+    need neither.
+
+    Args:
+        network: as `to_integer` makes it.
+        in_place: without, every result has bytes of its own.
+    """
+    return plan_steps(network.input.bytes, steps_of(network), in_place)
+
+
+def steps_of(
+    network: IntegerModel, kernel: Callable[[IntegerModel, Layer], Kernel] = specialized
+) -> tuple[Step, ...]:
+    """A step for each layer, by the kernel that runs it."""
+    steps = []
+    for layer in network.layers:
+        chosen = kernel(network, layer)
+        size = layer.output.bytes
+        steps.append(
+            Step(layer.name, layer.inputs, size, chosen.scratch_bytes, chosen.overwrites)
+        )
+    return tuple(steps)
+
+
+def plan_steps(input_bytes: int, steps: Sequence[Step], in_place: bool = True) -> MemoryPlan:
+    """The plan of any program whose steps read values and make one each."""
+    sizes = [_aligned(size) for size in (input_bytes, *(step.bytes for step in steps))]
+    last = [max(number - 1, 0) for number in range(len(sizes))]
+    for k, step in enumerate(steps):
+        for number in step.reads:
+            last[number] = k
+    last[-1] = len(steps)
+    first, groups, home = [0], [[0]], {0: 0}
+    for k, step in enumerate(steps):
+        free = [n for n in step.overwrites if last[n] == k and sizes[n] >= sizes[k + 1]]
+        if in_place and free:
+            home[k + 1] = home[free[0]]
+            groups[home[k + 1]].append(k + 1)
+        else:
+            home[k + 1] = len(groups)
+            groups.append([k + 1])
+        first.append(k + bool(in_place and free))
+        last[k + 1] = max(last[k + 1], first[k + 1])
+    spans = [Span(*given) for given in zip(sizes, first, last, strict=True)]
+    scratch = {
+        k: Span(_aligned(step.scratch_bytes), k, k)
+        for k, step in enumerate(steps)
+        if step.scratch_bytes
+    }
+    together = [[spans[number] for number in group] for group in groups]
+    offsets = place([*together, *([span] for span in scratch.values())])
+    behind = dict(zip(scratch, offsets[len(groups) :], strict=True))
+    names = ["the input", *(step.name for step in steps)]
+    return MemoryPlan(
+        tuple(steps),
+        tuple(_block(names[n], offsets[home[n]], span) for n, span in enumerate(spans)),
+        tuple(
+            _block(step.name, behind[k], scratch[k]) if k in scratch else None
+            for k, step in enumerate(steps)
+        ),
+    )
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _block(name: str, offset: int, span: Span) -> Block:
+    return Block(name, offset, span.bytes, span.first, span.last)
