@@ -99,6 +99,7 @@ def _run(command: Sequence[str]) -> str:
             "gcc), or name one by the environment variable CC"
         ) from None
     except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip().partition("\n")[0]
+        lines = error.stderr.strip().splitlines()
+        reason = next((line for line in lines if "error" in line), "it gives no reason")
         raise UsageError(f"{command[0]} cannot compile the program: {reason}") from None
     return done.stdout

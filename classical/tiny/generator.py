@@ -1,8 +1,8 @@
 """One self-contained C file for a network of integers, after TinyEngine (arXiv:2007.10319).
 
 Kernels come from c/, and the file calls one for each layer with constants for everything that is
-known: sizes, places in the arena, factors. A compiler inlines them, unrolls what is small, and drops
-what is not used.
+known: sizes, places in the arena, factors. A compiler inlines them, unrolls what is small, and
+drops what is not used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from classical.files import write_atomically
 from classical.quantization.integer import IntegerModel
 from classical.tiny.calls import layer_function
 from classical.tiny.footprint import Footprint
-from classical.tiny.kernels import LANES, PIXELS, naive, specialized
+from classical.tiny.kernels import PIXELS, naive, specialized
 from classical.tiny.planner import MemoryPlan, plan_steps, steps_of
 
 Style: TypeAlias = Literal["specialized", "naive"]
@@ -30,13 +30,12 @@ _HEAD = """\
 //     void {name}_run(void);
 //     const int8_t *{name}_output(void);
 //
-// A number q of the input stands for {source.scale!r} * (q - {source.zero_point}), one of the output
-// for {target.scale!r} * (q - {target.zero_point}).
+// A number q of the input stands for {source.scale!r} * (q - {source.zero_point}),
+// one of the output for {target.scale!r} * (q - {target.zero_point}).
 
 #include <stdint.h>
 
 #define PIXELS {pixels}
-#define LANES {lanes}
 """
 
 
@@ -58,7 +57,7 @@ class Program:
 
     @property
     def footprint(self) -> Footprint:
-        """Bytes of weights and of the arena; code and stack, which a compiler knows, come on top."""
+        """Of weights and of the arena; code and stack, which a compiler knows, come on top."""
         heaviest = max(self.network.layers, key=lambda layer: layer.weight_bytes)
         return Footprint(
             self.network.weight_bytes, self.plan.peak_bytes, heaviest.name, self.plan.peak_layer
@@ -72,9 +71,7 @@ class Program:
             raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
-def generate(
-    network: IntegerModel, name: str = "network", style: Style = "specialized"
-) -> Program:
+def generate(network: IntegerModel, name: str = "network", style: Style = "specialized") -> Program:
     """A network of integers as one C99 file that needs <stdint.h>, and no memory but its own.
 
     Its results are those of `run_integer`, bit for bit. Integers are shifted right as by all known
@@ -119,7 +116,6 @@ def _head(network: IntegerModel, name: str) -> str:
         source=network.input,
         target=network.output,
         pixels=PIXELS,
-        lanes=LANES,
     )
 
 

@@ -20,8 +20,6 @@ from classical.quantization.integer import (
 
 PIXELS = 4
 """Columns that `conv2d` and `pointwise` multiply at once."""
-LANES = 8
-"""Neighbouring results that `depthwise` adds up at once."""
 _COLUMN_BYTES = 2
 
 
@@ -85,7 +83,7 @@ def _convolution(layer: Conv2d, source: tuple[int, ...]) -> Kernel:
         (down, right), (_, rows, cols) = layer.stride, layer.output.shape
         buffer = ((rows - 1) * down + high) * ((cols - 1) * right + wide)
         fits = layer.inputs if pixels <= math.prod(source[1:]) else ()
-        return Kernel("depthwise", buffer + (LANES - 1) * right, fits)
+        return Kernel("depthwise", buffer, fits)
     if (high, wide) == layer.stride == (1, 1) and not any(layer.padding) and layer.groups == 1:
         return Kernel("pointwise", columns, layer.inputs if outputs <= depth else ())
     return Kernel("conv2d", columns)

@@ -150,9 +150,7 @@ def steps_of(
     for layer in network.layers:
         chosen = kernel(network, layer)
         size = layer.output.bytes
-        steps.append(
-            Step(layer.name, layer.inputs, size, chosen.scratch_bytes, chosen.overwrites)
-        )
+        steps.append(Step(layer.name, layer.inputs, size, chosen.scratch_bytes, chosen.overwrites))
     return tuple(steps)
 
 

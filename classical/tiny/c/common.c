@@ -13,7 +13,7 @@ typedef struct {
 // From sums to int8; the arrays have an entry for each channel.
 typedef struct {
     const int32_t *bias, *multiplier;
-    const uint8_t *shift;
+    const uint8_t* shift;
     int zero, low, high;
 } Rescale;
 

@@ -6,7 +6,7 @@
 #define KERNEL static
 #endif
 
-KERNEL void conv2d(const int8_t *x, int8_t *y, int16_t *scratch, const int8_t *weight, int pad,
+KERNEL void conv2d(const int8_t* x, int8_t* y, int16_t* scratch, const int8_t* weight, int pad,
                    Window w, Rescale r) {
     (void)scratch;
     const int depth = w.inputs / w.groups;
@@ -14,7 +14,7 @@ KERNEL void conv2d(const int8_t *x, int8_t *y, int16_t *scratch, const int8_t *w
         for (int ox = 0; ox < w.out_width; ox++)
             for (int o = 0; o < w.outputs; o++) {
                 const int start = o / (w.outputs / w.groups) * depth;
-                const int8_t *factor = weight + o * w.kernel_height * w.kernel_width * depth;
+                const int8_t* factor = weight + o * w.kernel_height * w.kernel_width * depth;
                 int32_t sum = r.bias[o];
                 for (int ky = 0; ky < w.kernel_height; ky++)
                     for (int kx = 0; kx < w.kernel_width; kx++)
