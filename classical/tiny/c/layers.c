@@ -55,7 +55,7 @@ KERNEL void clamp(const int8_t* x, int8_t* y, int count, int low, int high) {
 }
 
 // [pixels][channels] to [channels][pixels].
-KERNEL void flatten(const int8_t* restrict x, int8_t* restrict y, int pixels, int channels) {
+KERNEL void flatten(const int8_t* x, int8_t* y, int pixels, int channels) {
     for (int c = 0; c < channels; c++)
         for (int p = 0; p < pixels; p++) *y++ = x[p * channels + c];
 }
