@@ -30,7 +30,7 @@ class Kernel:
     Attributes:
         name: of the function.
         scratch_bytes: that it needs while it runs.
-        overwrites: values whose place its result may take.
+        overwrites: values whose place its result may take, where it is no larger.
     """
 
     name: str
@@ -82,8 +82,7 @@ def _convolution(layer: Conv2d, source: tuple[int, ...]) -> Kernel:
     if layer.groups == source[0] == outputs:
         (down, right), (_, rows, cols) = layer.stride, layer.output.shape
         buffer = ((rows - 1) * down + high) * ((cols - 1) * right + wide)
-        fits = layer.inputs if pixels <= math.prod(source[1:]) else ()
-        return Kernel("depthwise", buffer, fits)
+        return Kernel("depthwise", buffer, layer.inputs)
     if (high, wide) == layer.stride == (1, 1) and not any(layer.padding) and layer.groups == 1:
-        return Kernel("pointwise", columns, layer.inputs if outputs <= depth else ())
+        return Kernel("pointwise", columns, layer.inputs)
     return Kernel("conv2d", columns)

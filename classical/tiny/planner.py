@@ -23,7 +23,8 @@ class Step:
         reads: numbers of the values it reads.
         bytes: of its result.
         scratch_bytes: that it needs while it runs.
-        overwrites: numbers of values whose place its result may take, if no other step needs them.
+        overwrites: numbers of values whose place its result may take, where it is no larger and no
+            later step needs them.
     """
 
     name: str
@@ -156,45 +157,59 @@ def steps_of(
 
 def plan_steps(input_bytes: int, steps: Sequence[Step], in_place: bool = True) -> MemoryPlan:
     """The plan of any program whose steps read values and make one each."""
-    sizes = [_aligned(size) for size in (input_bytes, *(step.bytes for step in steps))]
-    last = [max(number - 1, 0) for number in range(len(sizes))]
-    for k, step in enumerate(steps):
-        for number in step.reads:
-            last[number] = k
-    last[-1] = len(steps)
-    first, groups, home = [0], [[0]], {0: 0}
-    for k, step in enumerate(steps):
-        free = [n for n in step.overwrites if last[n] == k and sizes[n] >= sizes[k + 1]]
-        if in_place and free:
-            home[k + 1] = home[free[0]]
-            groups[home[k + 1]].append(k + 1)
-        else:
-            home[k + 1] = len(groups)
-            groups.append([k + 1])
-        first.append(k + bool(in_place and free))
-        last[k + 1] = max(last[k + 1], first[k + 1])
-    spans = [Span(*given) for given in zip(sizes, first, last, strict=True)]
+    sizes = [input_bytes, *(step.bytes for step in steps)]
+    last = _last_uses(steps)
+    homes = _homes(steps, sizes, last, in_place)
+    # A result in place needs bytes of its own when its step is over.
+    first = [0, *(k + (homes[k + 1] <= k) for k in range(len(steps)))]
+    spans = [_span(*given) for given in zip(sizes, first, map(max, first, last), strict=True)]
+    groups: dict[int, list[Span]] = {}
+    for home, span in zip(homes, spans, strict=True):
+        groups.setdefault(home, []).append(span)
     scratch = {
-        k: Span(_aligned(step.scratch_bytes), k, k)
-        for k, step in enumerate(steps)
-        if step.scratch_bytes
+        k: _span(step.scratch_bytes, k, k) for k, step in enumerate(steps) if step.scratch_bytes
     }
-    together = [[spans[number] for number in group] for group in groups]
-    offsets = place([*together, *([span] for span in scratch.values())])
-    behind = dict(zip(scratch, offsets[len(groups) :], strict=True))
+    offsets = place([*groups.values(), *([span] for span in scratch.values())])
+    of_value = dict(zip(groups, offsets, strict=False))
+    of_scratch = dict(zip(scratch, offsets[len(groups) :], strict=True))
     names = ["the input", *(step.name for step in steps)]
     return MemoryPlan(
         tuple(steps),
-        tuple(_block(names[n], offsets[home[n]], span) for n, span in enumerate(spans)),
         tuple(
-            _block(step.name, behind[k], scratch[k]) if k in scratch else None
+            _block(name, of_value[home], span)
+            for name, home, span in zip(names, homes, spans, strict=True)
+        ),
+        tuple(
+            _block(step.name, of_scratch[k], scratch[k]) if k in scratch else None
             for k, step in enumerate(steps)
         ),
     )
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _last_uses(steps: Sequence[Step]) -> list[int]:
+    """The last step that reads each value, or makes it; the result is read after all."""
+    last = [0, *range(len(steps))]
+    for k, step in enumerate(steps):
+        for number in step.reads:
+            last[number] = k
+    last[-1] = len(steps)
+    return last
+
+
+def _homes(
+    steps: Sequence[Step], sizes: Sequence[int], last: Sequence[int], in_place: bool
+) -> list[int]:
+    """For each value the first one in its place, which may be itself."""
+    homes = [0]
+    for k, step in enumerate(steps):
+        free = (n for n in step.overwrites if last[n] == k and sizes[n] >= sizes[k + 1])
+        taken = next(free, None) if in_place else None
+        homes.append(k + 1 if taken is None else homes[taken])
+    return homes
+
+
+def _span(size: int, first: int, last: int) -> Span:
+    return Span(-(-size // ALIGNMENT) * ALIGNMENT, first, last)
 
 
 def _block(name: str, offset: int, span: Span) -> Block:

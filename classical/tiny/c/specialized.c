@@ -72,7 +72,7 @@ KERNEL void pointwise_block(const int8_t* x, int8_t* y, int16_t* restrict column
     multiply(columns, y + pixel * w.outputs, weight, w.inputs, pixels, w.outputs, 0, w.outputs, r);
 }
 
-// 1x1 with stride 1. A block is read before it is written, so y may be x with no more channels.
+// 1x1 with stride 1. A block is read before it is written, so y may be x if it is no larger.
 KERNEL void pointwise(const int8_t* x, int8_t* y, int16_t* scratch, const int8_t* weight, int pad,
                       Window w, Rescale r) {
     (void)pad;

@@ -131,6 +131,13 @@ def test_in_place_only_where_kernels_can(layer: nn.Module, in_place: bool) -> No
     assert (plan.values[1].offset == plan.values[2].offset) == in_place
 
 
+def test_bytes_that_only_fill_a_word_are_no_room_to_write_in_place() -> None:
+    network = to_integer(nn.Sequential(nn.Conv2d(3, 4, 1)), torch.randn(4, 3, 1, 3))
+    plan = plan_memory(network)
+    assert plan.values[0].bytes == plan.values[1].bytes == 12
+    assert plan.values[0].offset != plan.values[1].offset
+
+
 def test_values_that_others_need_are_not_overwritten(
     every_model: tuple[nn.Module, Tensor],
 ) -> None:
