@@ -29,7 +29,7 @@ from classical.models.efficientnet import InvertedResidual, convolution
 from classical.quantization import run_integer, to_integer
 from classical.tiny import FLAGS, HostBuild, generate
 
-ROUNDS, ROUND_SECONDS = 15, 0.1
+ROUNDS, ROUND_SECONDS = 9, 0.1
 
 
 def small_vgg() -> nn.Module:

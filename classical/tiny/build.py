@@ -27,7 +27,7 @@ _DEPTH = 3
 
 
 class HostBuild:
-    """A program compiled for this machine.
+    """A program compiled for this machine, where one runs at a time: its memory is static.
 
     Attributes:
         footprint: flash is code and weights, as the compiler made them for this machine; SRAM is
@@ -63,12 +63,12 @@ class HostBuild:
     def __call__(self, q: Tensor) -> Tensor:
         """int8 [batch, *network.input.shape] -> int8 [batch, *network.output.shape]."""
         check_input(self.program.network, q)
-        results = []
-        for image in q.numpy():
+        results = np.empty((len(q), *self.program.network.output.shape), np.int8)
+        for image, result in zip(q.numpy(), results, strict=True):
             self._input[...] = np.moveaxis(image, 0, -1)
             self.run()
-            results.append(np.moveaxis(self._output, -1, 0).copy())
-        return torch.from_numpy(np.stack(results))
+            result[...] = np.moveaxis(self._output, -1, 0)
+        return torch.from_numpy(results)
 
 
 def _array(place: ctypes._NamedFuncPointer, value: Value) -> np.ndarray:

@@ -22,6 +22,7 @@ from classical.tiny.planner import MemoryPlan, plan_steps, steps_of
 
 Style: TypeAlias = Literal["specialized", "naive"]
 
+_KERNELS = {"specialized": specialized, "naive": naive}
 _SOURCES = Path(__file__).parent / "c"
 _HEAD = """\
 // {name}: int8 {source.shape} to int8 {target.shape}, in memory [height][width][channels].
@@ -84,13 +85,15 @@ def generate(network: IntegerModel, name: str = "network", style: Style = "speci
             for all sizes of convolutions, and nothing in place.
 
     Raises:
-        UsageError: for a name that C does not take, or a network without layers.
+        UsageError: for a name that C does not take, an unknown style, or a network without layers.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise UsageError(f"{name!r} is no name for a function in C: take letters, digits and _")
+    if style not in _KERNELS:
+        raise UsageError(f"there is no style {style!r}: choose one of {', '.join(_KERNELS)}")
     if not network.layers:
         raise UsageError("a network without layers has nothing to generate")
-    kernel = specialized if style == "specialized" else naive
+    kernel = _KERNELS[style]
     plan = plan_steps(
         network.input.bytes, steps_of(network, kernel), in_place=style == "specialized"
     )

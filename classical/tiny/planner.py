@@ -89,21 +89,17 @@ class MemoryPlan:
     @property
     def peak_layer(self) -> str:
         """Name of the step at which most is in use, the first of several."""
-        return [*(step.name for step in self.steps), "the result"][
-            self.live_bytes.index(self.lower_bound)
-        ]
+        live, names = self.live_bytes, [*(step.name for step in self.steps), "the result"]
+        return names[live.index(max(live))]
 
     def __str__(self) -> str:
-        names = [repr(step.name) for step in self.steps]
+        names, live = [repr(step.name) for step in self.steps], self.live_bytes
         wide = max([5, *map(len, names)])
         lines = [f"{'step':>4}  {'layer':{wide}}  {'in use':>9}  {'result at':>9}  {'bytes':>9}"]
-        for k, name in enumerate(names):
-            block = self.values[k + 1]
+        for k, (name, block) in enumerate(zip(names, self.values[1:], strict=True)):
             note = "  in place" if block.first > k else ""
-            lines.append(
-                f"{k:4}  {name:{wide}}  {self.live_bytes[k]:9,}  {block.offset:9,}  "
-                f"{block.bytes:9,}{note}"
-            )
+            numbers = f"{live[k]:9,}  {block.offset:9,}  {block.bytes:9,}"
+            lines.append(f"{k:4}  {name:{wide}}  {numbers}{note}")
         lines.append(
             f"{self.peak_bytes:,} bytes, {self.lower_bound:,} at least, most at {self.peak_layer!r}"
         )
@@ -133,8 +129,8 @@ def plan_memory(network: IntegerModel, in_place: bool = True) -> MemoryPlan:
     """Where the activations of a network lie while the generated C runs.
 
     Depthwise convolutions overwrite their input through a buffer of one channel (MCUNet's
-    TinyEngine), 1x1 convolutions without more channels theirs through their columns; sums and cuts
-    need neither.
+    TinyEngine), 1x1 convolutions that add no channels theirs through a few widened pixels; sums and
+    cuts need neither.
 
     Args:
         network: as `to_integer` makes it.

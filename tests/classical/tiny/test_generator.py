@@ -158,6 +158,8 @@ def test_useless_programs_are_refused(vgg: Program, tmp_path: Path) -> None:
     network = to_integer(nn.Sequential(nn.Linear(4, 2)), torch.randn(8, 4))
     with pytest.raises(UsageError, match="'two words' is no name for a function in C"):
         generate(network, "two words")
+    with pytest.raises(UsageError, match="there is no style 'fast': choose one of specialized, na"):
+        generate(network, style="fast")
     with pytest.raises(UsageError, match="a network without layers"):
         generate(replace(network, layers=()))
     with pytest.raises(UsageError, match="cannot write"):
