@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
     then echo $$python; exit; fi; done; echo python3)
 
 CXX_SOURCES := $(shell find classical qsim -name '*.cpp' -o -name '*.hpp')
-FORMATTED := $(shell find classical qsim tests benchmarks -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
+FORMATTED := $(shell find classical qsim tests benchmarks -name '*.[ch]pp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 STAMP := $(VENV)/.installed
 SANITIZED := build/sanitize
 

@@ -23,6 +23,7 @@ from classical.quantization.packed import pack, unpack
 from classical.quantization.qat import freeze, prepare_qat
 from classical.quantization.quantizers import LSQ, PACT, Rounded, Running
 from classical.quantization.sensitivity import allocate_bits, measure_sensitivity, with_bits
+from classical.quantization.storage import load_integer, save_integer
 from classical.quantization.ternary import TernaryWeight
 
 __all__ = [
@@ -54,12 +55,14 @@ __all__ = [
     "fold_batch_norm",
     "freeze",
     "kmeans",
+    "load_integer",
     "measure_sensitivity",
     "pack",
     "pack_signs",
     "prepare_qat",
     "quantize_weights",
     "run_integer",
+    "save_integer",
     "to_integer",
     "unpack",
     "weighted_layers",

@@ -18,6 +18,7 @@ from classical.quantization.integer import (
     Add,
     AvgPool2d,
     Clamp,
+    Concat,
     Conv2d,
     Flatten,
     IntegerModel,
@@ -47,8 +48,8 @@ def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = No
     """A network of integers that computes nearly what the model does.
 
     Batch normalization is folded, weights get 8 bits per channel, activations 8 bits with a zero
-    point. Convolutions, linear layers, poolings, sums of two branches, flattening, and ReLU, ReLU6
-    or other cuts behind them are known.
+    point. Convolutions, linear layers, poolings, sums of two branches, concatenation, flattening,
+    and ReLU, ReLU6 or other cuts behind them are known.
 
     Args:
         model: one tensor in, one tensor out; it stays as it is, and is taken in evaluation mode.
@@ -91,6 +92,7 @@ class _Converter:
             "mean": self._mean,
             "add": self._add,
             "pad": self._pad,
+            **dict.fromkeys(("cat", "concat"), self._concat),
             **dict.fromkeys(("flatten", "view", "reshape"), self._flatten),
             **dict.fromkeys(_LIMITS, self._clamp),
             **dict.fromkeys(_SAME, self._same),
@@ -255,6 +257,16 @@ class _Converter:
         zeros = (a.zero_point, b.zero_point)
         inputs = (first, second)
         self._append(last, Add(node.layer, inputs, output, factors, zeros, rescale))
+
+    def _concat(self, node: Node) -> None:
+        axis = node.arguments["dim"] % len(node.shape)
+        if axis != 1 or len(node.inputs) != len(node.arguments["tensors"]):
+            raise self._unknown(node, "concatenation other than of channels or features")
+        numbers, values = zip(*(self._source(name) for name in node.inputs), strict=True)
+        scales = np.array([value.scale for value in values])
+        last, output, rescale = self._rescaled(node, lambda out: scales / out.scale)
+        zeros = tuple(value.zero_point for value in values)
+        self._append(last, Concat(node.layer, numbers, output, zeros, rescale))
 
     def _pad(self, node: Node) -> None:
         given = node.arguments

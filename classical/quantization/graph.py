@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Node as ExportedNode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from classical.errors import UsageError
 from classical.quantization.layers import check_plain
@@ -32,8 +32,8 @@ class Node:
         op: PyTorch's name, such as "conv2d"; operations in place have that of those that are not.
         layer: name of the module it happens in, for messages.
         target: what is called.
-        arguments: by their names in PyTorch's schema: `Ref`, tensors (parameters and constants) or
-            plain values, defaults included.
+        arguments: by their names in PyTorch's schema: `Ref`, tensors (parameters and constants),
+            plain values, or lists of them, defaults included.
         weight: name of its parameter "weight" in the model, if it has one.
         shape: of its result, batch included.
     """
@@ -49,14 +49,13 @@ class Node:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Results it reads."""
-        return tuple(a.name for a in self.arguments.values() if isinstance(a, Ref))
+        return tuple(a.name for a in tree_leaves([*self.arguments.values()]) if isinstance(a, Ref))
 
     def call(self, values: Mapping[str, Tensor], **changed: Any) -> Tensor:
         """Its result, from those it reads and with some arguments changed."""
-        filled = {
-            key: values[a.name] if isinstance(a, Ref) else a
-            for key, a in {**self.arguments, **changed}.items()
-        }
+        filled = tree_map(
+            lambda a: values[a.name] if isinstance(a, Ref) else a, {**self.arguments, **changed}
+        )
         if self.target._schema.is_mutable:
             first = next(iter(filled))
             filled[first] = filled[first].clone()

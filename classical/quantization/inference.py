@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
@@ -14,6 +15,7 @@ from classical.quantization.integer import (
     Add,
     AvgPool2d,
     Clamp,
+    Concat,
     Conv2d,
     Flatten,
     IntegerModel,
@@ -37,15 +39,20 @@ def run_integer(model: IntegerModel, q: Tensor) -> Tensor:
     Raises:
         UsageError: for another dtype or shape.
     """
+    check_input(model, q)
+    values = [q]
+    for layer in model.layers:
+        values.append(_run(layer, *(values[number] for number in layer.inputs)))
+    return values[-1]
+
+
+def check_input(model: IntegerModel, q: Tensor) -> None:
+    """Raise UsageError unless q is what a network of integers takes."""
     if q.dtype != torch.int8 or tuple(q.shape[1:]) != model.input.shape:
         raise UsageError(
             f"the network takes int8 [batch, {', '.join(map(str, model.input.shape))}], "
             f"not {str(q.dtype).removeprefix('torch.')} {list(q.shape)}"
         )
-    values = [q]
-    for layer in model.layers:
-        values.append(_run(layer, *(values[number] for number in layer.inputs)))
-    return values[-1]
 
 
 class IntegerModule(nn.Module):
@@ -104,6 +111,17 @@ def _(layer: Add, first: Tensor, second: Tensor) -> Tensor:
         for q, factor, zero in zip((first, second), layer.factors, layer.input_zeros, strict=True)
     ]
     return _rescale(terms[0] + terms[1], layer.rescale)
+
+
+@_run.register
+def _(layer: Concat, *parts: Tensor) -> Tensor:
+    shifted = [q.double() - zero for q, zero in zip(parts, layer.input_zeros, strict=True)]
+    multiplier, shift = (
+        np.repeat(numbers, [q.shape[1] for q in parts])
+        for numbers in (layer.rescale.multiplier, layer.rescale.shift)
+    )
+    rescale = replace(layer.rescale, multiplier=multiplier, shift=shift)
+    return _rescale(torch.cat(shifted, 1), rescale)
 
 
 @_run.register

@@ -29,6 +29,11 @@ class Value:
     scale: float
     zero_point: int
 
+    @property
+    def bytes(self) -> int:
+        """Of one of a batch."""
+        return math.prod(self.shape)
+
 
 @dataclass(frozen=True)
 class Rescale:
@@ -64,6 +69,13 @@ class Layer:
     name: str
     inputs: tuple[int, ...]
     output: Value
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of weights, biases, multipliers and shifts (one byte each)."""
+        if not isinstance(self, Conv2d | Linear):
+            return 0
+        return self.weight.nbytes + self.bias.nbytes + 5 * len(self.rescale.multiplier)
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,19 @@ class Add(Layer):
 
 
 @dataclass(frozen=True)
+class Concat(Layer):
+    """The channels or features of all inputs one after another: input k - zero k, rescaled.
+
+    Attributes:
+        input_zeros: zero points of the inputs.
+        rescale: one factor for each input.
+    """
+
+    input_zeros: tuple[int, ...]
+    rescale: Rescale
+
+
+@dataclass(frozen=True)
 class Clamp(Layer):
     """An activation function that only cuts, where no layer before it can: same scale.
 
@@ -181,18 +206,12 @@ class IntegerModel:
 
     @property
     def weight_bytes(self) -> int:
-        """Of weights, biases, multipliers and shifts (one byte each)."""
-        return sum(_bytes(layer) for layer in self.layers)
+        """Of all layers."""
+        return sum(layer.weight_bytes for layer in self.layers)
 
     def value(self, number: int) -> Value:
         """The value that layers know by this number."""
         return self.layers[number - 1].output if number else self.input
-
-
-def _bytes(layer: Layer) -> int:
-    if not isinstance(layer, (Conv2d, Linear)):
-        return 0
-    return layer.weight.nbytes + layer.bias.nbytes + 5 * len(layer.rescale.multiplier)
 
 
 def fixed_point(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

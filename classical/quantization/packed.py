@@ -1,19 +1,14 @@
 """One file for a model whose weights share values: Huffman codes, and back bit for bit.
 
-    "EQPK"  version (1 byte)  CRC-32 of the rest  bytes of the header  header  tensors
-
-All numbers are little-endian. The header is JSON, compressed by zlib: for each entry of the state
-dict its name, shape, dtype, number of values (0 for a tensor that is stored as it is) and bytes. A
-tensor of shared values is its values, one byte of form, and Huffman codes: form 0 of the labels of
-all weights; form 1 of the labels of those without the first value, and of the gaps before them.
+The header lists, for each entry of the state dict, its name, shape, dtype, number of values (0 for
+a tensor that is stored as it is) and bytes. A tensor of shared values is its values, one byte of
+form, and Huffman codes: form 0 of the labels of all weights; form 1 of the labels of those without
+the first value, and of the gaps before them.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +18,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
-from classical.files import write_atomically
+from classical.quantization.container import Container
 from classical.quantization.huffman import decode, encode
 from classical.quantization.kmeans import KMeans
 from classical.quantization.qat import freeze
 
-_HEAD = struct.Struct("<4sBII")
-_MAGIC, _VERSION = b"EQPK", 1
+_FILE = Container(b"EQPK", 1, "packed model")
 _LONGEST_GAP = 63
 """A gap of this number says: so many zeros, and no weight yet (section 2 of Deep Compression)."""
 _DTYPES = {
@@ -68,11 +62,7 @@ def pack(model: nn.Module, path: str | Path) -> int:
             body, values = _encoded(labels, centers), len(centers)
         entries.append([name, list(tensor.shape), dtype, values, len(body)])
         bodies.append(body)
-    header = zlib.compress(json.dumps(entries, separators=(",", ":")).encode(), 9)
-    rest = struct.pack("<I", len(header)) + header + b"".join(bodies)
-    data = struct.pack("<4sBI", _MAGIC, _VERSION, zlib.crc32(rest)) + rest
-    _write(Path(path), data)
-    return len(data)
+    return _FILE.write(path, entries, b"".join(bodies))
 
 
 def unpack(path: str | Path) -> dict[str, Tensor]:
@@ -87,22 +77,7 @@ def unpack(path: str | Path) -> dict[str, Tensor]:
     Example:
         model.load_state_dict(unpack("model.qpk"))
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) < _HEAD.size or data[:4] != _MAGIC:
-        raise UsageError(f"{path} is no packed model: it does not begin with {_MAGIC.decode()}")
-    _, version, checksum, length = _HEAD.unpack_from(data)
-    if version != _VERSION:
-        raise UsageError(f"{path} has version {version} of the format, and {_VERSION} is known")
-    if zlib.crc32(data[_HEAD.size - 4 :]) != checksum:
-        raise UsageError(f"{path} is damaged, its checksum is another: copy or pack it again")
-    try:
-        entries = json.loads(zlib.decompress(data[_HEAD.size : _HEAD.size + length]))
-        return _restore(entries, data[_HEAD.size + length :])
-    except (ValueError, KeyError, TypeError, IndexError, RuntimeError, zlib.error) as error:
-        raise UsageError(f"{path} is no packed model, though its checksum fits: {error}") from error
+    return _FILE.read(path, _restore)
 
 
 def _shared_weights(model: nn.Module) -> dict[str, tuple[np.ndarray, Tensor]]:
@@ -166,10 +141,3 @@ def _labels(codes: bytes, count: int) -> np.ndarray:
     if rest or len(labels) != count:
         raise ValueError(f"{len(labels)} labels for {count} weights")
     return labels
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None

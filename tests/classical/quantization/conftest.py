@@ -1,6 +1,7 @@
 """Networks of integers by NumPy in 32-bit arithmetic, written from the records' descriptions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from classical.quantization.integer import (
     Add,
     AvgPool2d,
     Clamp,
+    Concat,
     Conv2d,
     Flatten,
     IntegerModel,
@@ -36,7 +38,7 @@ def _run(model: IntegerModel, q: np.ndarray) -> np.ndarray:
     return values[-1]
 
 
-def _layer(layer: object, q: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+def _layer(layer: object, q: np.ndarray, *others: np.ndarray) -> np.ndarray:
     match layer:
         case Conv2d():
             return _rescale(_conv(layer, q), layer.rescale)
@@ -50,9 +52,23 @@ def _layer(layer: object, q: np.ndarray, other: np.ndarray | None = None) -> np.
             return _rescale(shifted.sum((-2, -1), dtype=np.int32), layer.rescale)
         case Add():
             (a, b), (zero_a, zero_b) = np.int32(layer.factors), np.int32(layer.input_zeros)
-            total = (q - zero_a) * a + (other - zero_b) * b
+            total = (q - zero_a) * a + (others[0] - zero_b) * b
             assert total.dtype == np.int32
             return _rescale(total, layer.rescale)
+        case Concat():
+            zeros, factor = np.int32(layer.input_zeros), layer.rescale
+            return np.concatenate(
+                [
+                    _rescale(
+                        part - zero,
+                        replace(factor, multiplier=multiplier, shift=shift),
+                    )
+                    for part, zero, multiplier, shift in zip(
+                        (q, *others), zeros, factor.multiplier, factor.shift, strict=True
+                    )
+                ],
+                1,
+            )
         case Clamp():
             return q.clip(layer.low, layer.high)
         case Flatten():

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from classical.errors import UsageError
-from classical.models import VGG
-from classical.models.efficientnet import InvertedResidual, SamePadding, convolution
+from classical.models.efficientnet import SamePadding
 from classical.quantization import (
     LSQ,
     IntegerModule,
@@ -32,72 +31,11 @@ from classical.quantization.integer import (
 )
 
 Oracle = Callable[[IntegerModel, np.ndarray], np.ndarray]
+Prepared = Callable[[str], tuple[nn.Module, Tensor]]
 
 
-class Residual(nn.Module):
-    """Sums, an operation in place, a result that two others read, a mean instead of a pooling."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(2, 6, 3, padding=1)
-        self.second = nn.Conv2d(6, 6, 1)
-        self.linear = nn.Linear(6, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.first(x)
-        torch.relu_(y)  # what reads y from here on gets the result
-        y = (y + self.second(y)).relu()
-        return self.linear(y.mean((2, 3)))
-
-
-def _mobile() -> nn.Module:
-    return nn.Sequential(
-        convolution(2, 4, 3, 2),
-        InvertedResidual(4, 4, 3, 1, 2),
-        InvertedResidual(4, 6, 5, 2, 2),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(6, 3),
-    )
-
-
-def _pools() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(2, 4, (3, 2), stride=(1, 2), padding="valid"),
-        nn.MaxPool2d(3, 2, 1),
-        nn.ReLU(),
-        nn.Conv2d(4, 4, 4, padding="same", groups=2),
-        nn.AvgPool2d(2, padding=1),
-        nn.Hardtanh(-0.2, 0.3),
-    )
-
-
-MODELS: dict[str, Callable[[], nn.Module]] = {
-    "vgg": lambda: VGG((4, "pool", 6), 3, in_channels=2),
-    "residual": Residual,
-    "mobile": _mobile,
-    "pools": _pools,
-}
-
-
-def _prepared(name: str) -> tuple[nn.Module, Tensor]:
-    """A model with normalizations that do something, and images."""
-    torch.manual_seed(3)
-    model = MODELS[name]()
-    x = torch.randn(24, 2, 12, 12)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-            module.momentum = None
-    model.train()(x)
-    return model, x
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_it_is_exact_and_close(name: str, oracle: Oracle) -> None:
-    model, x = _prepared(name)
+def test_it_is_exact_and_close(every_model: tuple[nn.Module, Tensor], oracle: Oracle) -> None:
+    model, x = every_model
     assert model.training
     network = to_integer(model, x)
     assert model.training
@@ -110,22 +48,22 @@ def test_it_is_exact_and_close(name: str, oracle: Oracle) -> None:
     assert float(error) < 0.06 * float(expected.max() - expected.min())
 
 
-def test_calibration_in_evaluation_mode_ignores_the_mode() -> None:
-    model, x = _prepared("vgg")
+def test_calibration_in_evaluation_mode_ignores_the_mode(prepared: Prepared) -> None:
+    model, x = prepared("vgg")
     networks = [to_integer(model.train(mode), x) for mode in (True, False)]
     outputs = [IntegerModule(network)(x) for network in networks]
     assert torch.equal(*outputs)
 
 
-def test_activation_functions_are_part_of_the_layer_before_them() -> None:
-    model, x = _prepared("mobile")
+def test_activation_functions_are_part_of_the_layer_before_them(prepared: Prepared) -> None:
+    model, x = prepared("mobile")
     kinds = [type(layer).__name__ for layer in to_integer(model, x).layers]
     assert kinds == [*["Conv2d"] * 4, "Add", *["Conv2d"] * 3, "AvgPool2d", "Flatten", "Linear"]
-    assert any(isinstance(layer, Clamp) for layer in to_integer(*_prepared("pools")).layers)
+    assert any(isinstance(layer, Clamp) for layer in to_integer(*prepared("pools")).layers)
 
 
-def test_folded_normalizations_change_nothing() -> None:
-    model, x = _prepared("mobile")
+def test_folded_normalizations_change_nothing(prepared: Prepared) -> None:
+    model, x = prepared("mobile")
     folded = fold_batch_norm(model, x)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
