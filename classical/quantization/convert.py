@@ -44,7 +44,7 @@ _LIMITS: dict[str, tuple[str | float, str | float]] = {
 
 
 def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = None) -> IntegerModel:
-    """A network of integers that computes nearly what the model does.
+    """A network of integers that computes nearly what the model does (arXiv:1712.05877).
 
     Batch normalization is folded, weights get 8 bits per channel, activations 8 bits with a zero
     point. Convolutions, linear layers, poolings, sums of two branches, flattening, and ReLU, ReLU6

@@ -25,6 +25,8 @@ def prepare_qat(
 ) -> Model:
     """A copy of the model that computes with quantized numbers, and is trained as ever.
 
+    Jacob et al., arXiv:1712.05877, section 3.
+
     Args:
         model: any.
         x: samples that quantizers take their first ranges from, batch included.
