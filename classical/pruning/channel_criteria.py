@@ -177,7 +177,7 @@ def readings(
 
             hooks.append(layer.register_forward_pre_hook(keep))
     try:
-        with evaluating(model):
+        with evaluating(model, *inputs):
             model(*inputs)
     finally:
         for hook in hooks:

@@ -63,8 +63,6 @@ def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = No
         network = to_integer(model, data.train.x[:256])
         print(accuracy(IntegerModule(network), data.test))
     """
-    if not x.numel():
-        raise UsageError(f"there is nothing to calibrate on: the data have shape {list(x.shape)}")
     graph = trace(fold_batch_norm(model, x), x)
     return _Converter(graph, graph.run(x), calibration).convert()
 

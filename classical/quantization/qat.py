@@ -11,8 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from classical.errors import UsageError
-from classical.quantization.graph import check_device
-from classical.quantization.layers import INPUT_QUANTIZER, Model, plain_weight, weighted_layers
+from classical.metrics.running import check_inputs
+from classical.quantization.layers import (
+    INPUT_QUANTIZER,
+    Model,
+    plain_weight,
+    warn_of_others,
+    weighted_layers,
+)
 
 
 def prepare_qat(
@@ -45,9 +51,11 @@ def prepare_qat(
         train(student, data)
         small = freeze(student)
     """
-    check_device(model, x)
+    check_inputs(model, x)
     copy = deepcopy(model)
     owners: dict[int, str] = {}
+    if weights:
+        warn_of_others(copy)
     for name, layer in weighted_layers(copy, skip).items():
         weight = plain_weight(layer, name)
         if owners.setdefault(id(weight), name) != name:
