@@ -42,17 +42,31 @@ def weighted_layers(model: nn.Module, skip: Collection[str] = ()) -> dict[str, n
 
 def warn_of_others(model: nn.Module) -> None:
     """Warn of matrices that belong to no convolution or linear layer, and so keep their bits."""
-    layers = tuple(f"{name}.".lstrip(".") for name in weighted_layers(model))
+    known = {id(p) for layer in weighted_layers(model).values() for p in layer.parameters()}
     others = [
         name
         for name, parameter in model.named_parameters()
-        if parameter.ndim > 1 and not name.startswith(layers)
+        if parameter.ndim > 1 and id(parameter) not in known
     ]
     if others:
         warnings.warn(
             f"{', '.join(others)}: no weights of a convolution or linear layer, so they keep their "
             "bits; to quantize them, compute with layers in their place",
             stacklevel=3,
+        )
+
+
+def check_unshared(model: nn.Module, weight: Tensor) -> None:
+    """Raise UsageError if several modules, also of other kinds, have a weight in common."""
+    owners = [
+        name
+        for name, module in model.named_modules()
+        if any(parameter is weight for parameter in module.parameters(recurse=False))
+    ]
+    if len(owners) > 1:
+        raise UsageError(
+            f"layers {owners[0]!r} and {owners[1]!r} share a weight: skip them, or give each its "
+            "own"
         )
 
 

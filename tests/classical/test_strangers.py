@@ -178,6 +178,14 @@ def test_shared_weights_are_named() -> None:
         _smaller(Shared())
     with pytest.raises(UsageError, match="layers 'one' and 'other' share a weight"):
         _qat(Shared())
+    words = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 10, bias=False))
+    words[1].weight = words[0].weight
+    with pytest.raises(UsageError, match="layers '0' and '1' share a weight"):
+        prepare_qat(words, Y, weights=lambda: LSQ(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tied = quantize_weights(words, Scheme(4))
+    assert tied[0].weight is tied[1].weight
 
 
 def test_weights_that_keep_their_bits_are_named() -> None:
