@@ -15,7 +15,7 @@ from torch import nn
 from classical.files import write_atomically
 
 Model = TypeVar("Model", bound=nn.Module)
-VERSION = 1
+VERSION = 2
 """Of the training recipes: weights of another version are trained anew."""
 
 

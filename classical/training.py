@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from classical.data.images import DataSet, Split
 from classical.errors import UsageError
-from classical.metrics.running import evaluating
+from classical.metrics.running import check_inputs, evaluating
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,22 @@ class TrainConfig:
         lr: peak rate of SGD with Nesterov momentum 0.9, in one cycle (Smith, arXiv:1708.07120).
         batch_size: samples a step.
         weight_decay: L2 penalty.
+
+    Raises:
+        UsageError: for numbers that training cannot have.
     """
 
     epochs: int = 5
     lr: float = 0.05
     batch_size: int = 64
     weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.lr <= 0 or self.batch_size < 1 or self.weight_decay < 0:
+            raise UsageError(
+                "training takes no negative number of epochs, a positive rate, samples in a batch "
+                f"and no negative decay, not {self}"
+            )
 
 
 class Epoch(NamedTuple):
@@ -77,9 +87,11 @@ def train(
         one record an epoch.
 
     Raises:
-        UsageError: if the loss is no longer a finite number.
+        UsageError: if the loss is no longer a finite number, or for data that are empty or on
+            another device.
     """
     config = config or TrainConfig()
+    check_inputs(model, data.train.x)
     learners = nn.ModuleList(m for m in (model, loss) if isinstance(m, nn.Module))
     trained = [p for p in learners.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(
@@ -111,14 +123,28 @@ def train(
     return history
 
 
+def predict(model: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    """Logits [N, classes] of samples [N, ...], in evaluation mode and without gradients.
+
+    Raises:
+        UsageError: for no samples, or samples on another device than the model.
+    """
+    with evaluating(model, x):
+        return torch.cat([model(batch) for batch in x.split(batch_size)])
+
+
 def accuracy(model: nn.Module, split: Split, batch_size: int = 500) -> float:
     """Fraction of right answers, in evaluation mode."""
-    with evaluating(model):
-        right = [
-            int((model(x).argmax(1) == y).sum())
-            for x, y in zip(split.x.split(batch_size), split.y.split(batch_size), strict=True)
-        ]
-    return sum(right) / len(split)
+    right = predict(model, split.x, batch_size).argmax(1) == split.y
+    return int(right.sum()) / len(split)
+
+
+def log_likelihood(model: nn.Module, split: Split, batch_size: int = 500) -> float:
+    """Mean log-probability of the right answers in nats, 0 at best, in evaluation mode.
+
+    Where samples are few it tells models apart that have the same accuracy.
+    """
+    return -float(cross_entropy(predict(model, split.x, batch_size), split.y))
 
 
 def _finite(loss: float, epoch: int) -> float:

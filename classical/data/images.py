@@ -63,6 +63,7 @@ _SOURCES: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
     "faces": _faces,
 }
 DATA_SETS = tuple(_SOURCES)
+"""Names of the data sets."""
 
 
 def load_images(name: str, seed: int = 0) -> DataSet:

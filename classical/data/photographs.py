@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 from classical.errors import need
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "cat", "colorwheel")
+"""Names of the photographs in scikit-image."""
 
 
 def photographs(side: int = 224) -> Tensor:

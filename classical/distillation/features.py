@@ -45,7 +45,7 @@ def captured(model: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Tens
 
 def features(model: nn.Module, layers: Iterable[str], x: Tensor) -> dict[str, Tensor]:
     """Outputs of named layers, without gradients and in evaluation mode."""
-    with evaluating(model), captured(model, layers) as found:
+    with evaluating(model, x), captured(model, layers) as found:
         model(x)
     return found
 

@@ -19,7 +19,8 @@ def frozen(teacher: nn.Module) -> nn.Module:
 def soft_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
     """T^2 KL(teacher || student) of the softened probabilities, the mean of a batch, in nats.
 
-    T^2 keeps the gradients' size when the temperature changes (Hinton et al., section 2).
+    T^2 keeps the gradients' size when the temperature changes (Hinton et al., arXiv:1503.02531,
+    section 2).
 
     Args:
         student, teacher: logits [batch, classes].

@@ -56,7 +56,7 @@ def measure_activations(model: nn.Module, *inputs: Tensor) -> Activations:
     Work space inside an operation is not seen.
     """
     recorder = _Recorder(model)
-    with evaluating(model), recorder:
+    with evaluating(model, *inputs), recorder:
         outputs = model(*inputs)
     recorder.close()
     constants = {_key(t) for t in (*model.parameters(), *model.buffers())}

@@ -65,7 +65,7 @@ def measure_latency(
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        with evaluating(model):
+        with evaluating(model, *inputs):
             for _ in range(warm_up):
                 model(*inputs)
             seconds = [_once(model, inputs) for _ in range(runs)]

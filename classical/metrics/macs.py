@@ -36,7 +36,7 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
 def macs_by_module(model: nn.Module, *inputs: Tensor) -> dict[str, int]:
     """The same by the name of the innermost module at work, "" for the model itself."""
     counter = FlopCounterMode(display=False, custom_mapping={_ATTENTION: _cpu_attention})
-    with evaluating(model), _without_fast_paths(), counter:
+    with evaluating(model, *inputs), _without_fast_paths(), counter:
         model(*inputs)
     root = type(model).__name__
     totals = {

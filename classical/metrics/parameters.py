@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from classical.errors import UsageError
+
 
 def count_parameters(model: nn.Module, *, nonzero_only: bool = False) -> int:
     """Count the parameters of ``model``; one shared by several modules counts once.
@@ -25,10 +27,10 @@ def model_size_bytes(
     before the code book, and with ``nonzero_only`` before the indices that a sparse format adds.
 
     Raises:
-        ValueError: ``bits`` is less than 1.
+        UsageError: ``bits`` is less than 1.
     """
     if bits is not None and bits < 1:
-        raise ValueError(f"a parameter takes at least 1 bit, and bits={bits} was given")
+        raise UsageError(f"a parameter takes at least 1 bit, and bits={bits} was given")
     return math.ceil(sum(_bits(model, bits, nonzero_only)) / 8)
 
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from classical.cache import cached
@@ -13,6 +14,7 @@ from classical.data.images import load_images
 from classical.training import TrainConfig, train
 
 MNIST_VGG = (16, 32, "pool", 64, 64, "pool", 128, 128, "pool")
+"""Layers for 28x28 pixels: channels of convolutions, and where to pool."""
 
 
 class VGG(nn.Module):
@@ -64,7 +66,9 @@ def mnist_vgg(seed: int = 0, cache: str | Path | None = None) -> VGG:
     """
 
     def trained() -> nn.Module:
-        model = VGG()
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            model = VGG()
         train(model, load_images("mnist", seed), TrainConfig(epochs=8), seed=seed)
         return model
 

@@ -71,7 +71,7 @@ class SoftChoice(Choice):
 
 
 class PathGates(Choice):
-    """One candidate at a time, drawn by its probability (ProxylessNAS, Cai et al., 1812.00332).
+    """One candidate at a time, drawn by its probability (ProxylessNAS, arXiv:1812.00332).
 
     In a step of alpha two are drawn, and the gate between them, 0 or 1, hands its gradient on to
     their probabilities (section 3.2 and its two-path trick); memory does not grow with the number
@@ -113,7 +113,8 @@ def choices(model: nn.Module) -> list[Choice]:
 class ArchitectureStep:
     """A step of alpha on validation images after each of the weights: a hook for `train`.
 
-    First order, as in both papers' fast variants. The loss is the cross-entropy plus
+    First order, as in the fast variants of both papers, DARTS (arXiv:1806.09055) and ProxylessNAS
+    (arXiv:1812.00332). The loss is the cross-entropy plus
     `cost_weight` times the expected cost of all choices over that with equal probabilities.
 
     Example:
@@ -206,7 +207,7 @@ def with_choices(
 ) -> MobileNet:
     """A network whose blocks choose their kernel and expansion, or to be left out where they can.
 
-    The search space of ProxylessNAS; costs are MACs.
+    The search space of ProxylessNAS (arXiv:1812.00332); costs are MACs.
 
     Args:
         plan: everything else; its kernels and expansions do not matter.

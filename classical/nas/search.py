@@ -81,6 +81,8 @@ class Found:
 def random_search(limited: Limited, score: Score, evaluations: int = 100, seed: int = 0) -> Found:
     """Try random genes that meet the limits.
 
+    A strong baseline: Li and Talwalkar, arXiv:1902.07638.
+
     Args:
         limited: where to search.
         score: what to maximize.

@@ -22,7 +22,10 @@ PHASES = ("resolution", "kernel", "depth", "expansion", "width")
 
 
 class SampledSubnets(nn.Module):
-    """Loss of random sub-nets: cross-entropy, and soft labels of a teacher with the same weight."""
+    """Loss of random sub-nets: cross-entropy, and soft labels of a teacher with the same weight.
+
+    One step of progressive shrinking (Cai et al., arXiv:1908.09791, section 3.3).
+    """
 
     def __init__(
         self, space: Space, teacher: nn.Module, samples: int = 2, weight: float = 1.0, seed: int = 0

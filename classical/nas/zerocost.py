@@ -60,7 +60,8 @@ def naswot(model: nn.Module, x: Tensor) -> float:
     if not rectifiers or len(x) < 2:
         raise UsageError(
             "NASWOT compares two samples or more by modules of ReLU, and there are "
-            f"{len(x)} samples and {len(rectifiers)} such modules in {type(model).__name__}"
+            f"{len(x)} samples and {len(rectifiers)} such modules in {type(model).__name__}: write "
+            "nn.ReLU() for torch.relu"
         )
     agreements = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
 
@@ -70,7 +71,7 @@ def naswot(model: nn.Module, x: Tensor) -> float:
 
     handles = [module.register_forward_hook(count) for module in rectifiers]
     try:
-        with evaluating(model):
+        with evaluating(model, x):
             model(x)
     finally:
         for handle in handles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +21,20 @@ Reader: TypeAlias = nn.Conv2d | nn.Linear
 """Layers whose outputs are sums over the channels that they read."""
 
 
-def by_weights(criterion: Criterion) -> ChannelCriterion:
-    """Importance of a unit: mean over the weights that make a channel, summed over its channels.
+def by_weights(criterion: Criterion, role: Literal["out", "in"] = "out") -> ChannelCriterion:
+    """Importance of a unit: mean over the weights of a channel, summed over its channels.
 
     With `l1` it is that of Li et al. (arXiv:1608.08710).
+
+    Args:
+        criterion: of single weights.
+        role: "out" for the weights that make a channel, "in" for those that read it, which are
+            small where nobody listens.
     """
 
     def importance(model: nn.Module, group: ChannelGroup) -> Tensor:
         total = torch.zeros(group.units)
-        for member in group.role("out"):
+        for member in group.role(role):
             weight = model.get_parameter(member.tensor).detach()
             score = criterion(member.tensor, weight).movedim(member.dim, 0)
             total += _by_unit(member, score.flatten(1).mean(1), group.units)
@@ -59,7 +64,10 @@ def batch_norm_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
 
 
 def scale_penalty(model: nn.Module) -> Tensor:
-    """Sum of |gamma| of all batch normalizations, to add to the loss times a small factor."""
+    """Sum of |gamma| of all batch normalizations, to add to the loss times a small factor.
+
+    Liu et al., arXiv:1708.06519.
+    """
     scales = [
         module.weight.abs().sum()
         for module in model.modules()
@@ -169,7 +177,7 @@ def readings(
 
             hooks.append(layer.register_forward_pre_hook(keep))
     try:
-        with evaluating(model):
+        with evaluating(model, *inputs):
             model(*inputs)
     finally:
         for hook in hooks:

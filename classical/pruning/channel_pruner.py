@@ -14,7 +14,7 @@ from classical.pruning.pruner import Model
 
 
 class ChannelPruner:
-    """Removes the least important channels of a model.
+    """Removes the least important channels of a model (Li et al., arXiv:1608.08710).
 
         pruner = ChannelPruner(x)
         smaller = pruner(model, dict.fromkeys(pruner.names(model), 0.3))

@@ -82,6 +82,8 @@ class ChannelGroups:
 def channel_groups(model: nn.Module, *inputs: Tensor) -> ChannelGroups:
     """Find the channels that can be removed, through sums, concatenations and attention.
 
+    What depends on each other leaves together (Fang et al., arXiv:2301.12900).
+
     Args:
         model: any module; it is run once, in evaluation mode, and left as it was.
         inputs: what it takes; a batch of one is enough.

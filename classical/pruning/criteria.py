@@ -61,7 +61,7 @@ class Fisher:
 
         single = vmap(grad(loss), in_dims=(None, 0, 0), randomness="same")
         total = {name: torch.zeros_like(p) for name, p in weights.items()}
-        with evaluating(model), torch.enable_grad():
+        with evaluating(model, split.x), torch.enable_grad():
             for x, y in zip(split.x.split(chunk), split.y.split(chunk), strict=True):
                 for name, gradient in single(weights, x, y).items():
                     total[name] += gradient.square().sum(0)

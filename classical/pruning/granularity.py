@@ -39,7 +39,7 @@ def as_units(tensor: Tensor, granularity: Granularity, name: str) -> Tensor:
     if granularity in ("vector", "kernel") and tensor.ndim < 3:
         raise UsageError(
             f"{name} {list(tensor.shape)} has no kernels, which {granularity!r} prunes: "
-            "leave it out, or prune 'fine' or 'channel'"
+            "give sparsities by name without it, or prune 'fine' or 'channel'"
         )
     # The dimensions before it number the units.
     first = {"fine": tensor.ndim, "vector": tensor.ndim - 1, "kernel": 2, "channel": 1}[granularity]

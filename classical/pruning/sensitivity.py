@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from classical.errors import need
+from classical.plots import panels
 from classical.pruning.masks import WeightPruner
 from classical.pruning.pruner import Evaluate, Pruner
 
@@ -44,18 +44,12 @@ class Sensitivity:
         Raises:
             UsageError: if matplotlib is not installed.
         """
-        # Without pyplot, which would keep the figure open.
-        library = need("matplotlib.figure", extra="plot", purpose="plotting a sensitivity scan")
-        rows = -(-len(self.scores) // columns)
-        figure = library.Figure(figsize=(4 * columns, 2.5 * rows))
-        axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axis in axes.flat[len(self.scores) :]:
-            axis.remove()
-        for axis, (name, scores) in zip(axes.flat, self.scores.items(), strict=False):
+        purpose = "plotting a sensitivity scan"
+        figure, axes = panels(list(self.scores), columns, purpose, sharey=True)
+        for axis, scores in zip(axes, self.scores.values(), strict=True):
             axis.plot(self.ratios, scores, marker="o")
             axis.axhline(self.dense, color="grey", linestyle="--")
-            axis.set(title=name, xlabel="pruned", ylabel="score")
-        figure.tight_layout()
+            axis.set(xlabel="pruned", ylabel="score")
         return figure
 
 
@@ -68,6 +62,8 @@ def sensitivity_scan(
     names: Sequence[str] | None = None,
 ) -> Sensitivity:
     """Prune one layer at a time, by each of the ratios, and see what is left; no fine-tuning.
+
+    Han et al., arXiv:1506.02626, section 3.
 
         scan = sensitivity_scan(model, lambda model: accuracy(model, data.valid))
         scan.plot().savefig("scan.png")

@@ -202,7 +202,7 @@ def trace(model: nn.Module, *inputs: Tensor, rules: dict[str, Callable[..., Any]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with evaluating(model), tracer:
+        with evaluating(model, *inputs), tracer:
             outputs = model(*copies)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -74,6 +74,8 @@ class Scheme:
 class Affine:
     """The integers of a scheme with their scales: x = scale * (q - zero_point).
 
+    Jacob et al., arXiv:1712.05877, equation 1.
+
     Attributes:
         scheme: bits and blocks.
         scale: [blocks], in units of x.

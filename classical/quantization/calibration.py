@@ -38,12 +38,17 @@ def fit(x: Tensor, scheme: Scheme, calibration: Calibration | None = None) -> Af
     Raises:
         UsageError: if there are no values, or one that is not finite.
     """
+    check_values(x)
+    low, high = (calibration or MinMax())(scheme.blocks(x.detach()), scheme)
+    return Affine.between(low, high, scheme)
+
+
+def check_values(x: Tensor) -> None:
+    """Raise UsageError for data without values, or with one that is not finite."""
     if not x.numel():
         raise UsageError(f"there is nothing to calibrate on: the data have shape {list(x.shape)}")
     if not bool(x.isfinite().all()):
         raise UsageError("calibration data hold a value that is not finite: remove its sample")
-    low, high = (calibration or MinMax())(scheme.blocks(x.detach()), scheme)
-    return Affine.between(low, high, scheme)
 
 
 def fit_activations(

@@ -45,7 +45,7 @@ _LIMITS: dict[str, tuple[str | float, str | float]] = {
 
 
 def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = None) -> IntegerModel:
-    """A network of integers that computes nearly what the model does.
+    """A network of integers that computes nearly what the model does (arXiv:1712.05877).
 
     Batch normalization is folded, weights get 8 bits per channel, activations 8 bits with a zero
     point. Convolutions, linear layers, poolings, sums of two branches, concatenation, flattening,
@@ -64,8 +64,6 @@ def to_integer(model: nn.Module, x: Tensor, calibration: Calibration | None = No
         network = to_integer(model, data.train.x[:256])
         print(accuracy(IntegerModule(network), data.test))
     """
-    if not x.numel():
-        raise UsageError(f"there is nothing to calibrate on: the data have shape {list(x.shape)}")
     graph = trace(fold_batch_norm(model, x), x)
     return _Converter(graph, graph.run(x), calibration).convert()
 

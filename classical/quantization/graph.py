@@ -13,6 +13,7 @@ from torch.fx import Node as ExportedNode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from classical.errors import UsageError
+from classical.metrics.running import check_inputs
 from classical.quantization.layers import check_plain
 
 
@@ -102,7 +103,7 @@ def trace(model: nn.Module, x: Tensor) -> Graph:
     Raises:
         UsageError: if the model cannot be followed, has quantizers, or more inputs or outputs.
     """
-    check_device(model, x)
+    check_inputs(model, x)
     check_plain(model)
     frozen = deepcopy(model).eval()
     try:
@@ -121,9 +122,15 @@ def trace(model: nn.Module, x: Tensor) -> Graph:
         key: program.state_dict.get(name, program.constants.get(name))
         for key, name in {**names, **signature.inputs_to_lifted_tensor_constants}.items()
     }
-    nodes = [
-        _node(node, tensors, names) for node in program.graph.nodes if node.op == "call_function"
-    ]
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    for call in calls:
+        if not hasattr(call.target, "_schema"):  # it takes one of several results
+            raise UsageError(
+                f"{type(model).__name__} has an operation with several results "
+                f"({call.args[0].name}), and those here have one: replace it, or quantize the "
+                "parts of the model around it"
+            )
+    nodes = [_node(call, tensors, names) for call in calls]
     return Graph(
         str(signature.user_inputs[0]),
         str(signature.user_outputs[0]),
@@ -136,16 +143,6 @@ def pair(sizes: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) of an argument that has one number for both, or one for each."""
     both = [sizes] * 2 if isinstance(sizes, int) else list(sizes) * (3 - len(sizes))
     return both[0], both[1]
-
-
-def check_device(model: nn.Module, x: Tensor) -> None:
-    """Raise UsageError if a model and its input are on different devices."""
-    devices = {parameter.device for parameter in model.parameters()} | {x.device}
-    if len(devices) > 1:
-        raise UsageError(
-            f"model and data are on {' and '.join(sorted(map(str, devices)))}: "
-            "move both to one device by .to(device)"
-        )
 
 
 def _node(

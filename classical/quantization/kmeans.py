@@ -43,7 +43,8 @@ class KMeans(nn.Module):
     """A quantizer whose weight takes at most 2**bits values, for `prepare_qat`.
 
     Only the values are trained; the weights keep their clusters. The gradient of a value is the
-    mean over its weights, so that learning rates of weights suit (Deep Compression takes the sum).
+    mean over its weights, so that learning rates of weights suit; Deep Compression (Han et al.,
+    arXiv:1510.00149) takes the sum.
     Weights that are exactly zero, as pruning leaves them, stay zero, which is then a value.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import TypeVar
@@ -14,7 +15,7 @@ from torch.nn.utils import parametrize
 from classical.errors import UsageError
 from classical.metrics.running import evaluating
 from classical.quantization.affine import Scheme
-from classical.quantization.calibration import Calibration, fit
+from classical.quantization.calibration import Calibration, check_values, fit
 
 Model = TypeVar("Model", bound=nn.Module)
 INPUT_QUANTIZER = "input_quantizer"
@@ -37,6 +38,36 @@ def weighted_layers(model: nn.Module, skip: Collection[str] = ()) -> dict[str, n
     if not found:
         raise UsageError("the model has no convolution or linear layer to quantize")
     return found
+
+
+def warn_of_others(model: nn.Module) -> None:
+    """Warn of matrices that belong to no convolution or linear layer, and so keep their bits."""
+    known = {id(p) for layer in weighted_layers(model).values() for p in layer.parameters()}
+    others = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.ndim > 1 and id(parameter) not in known
+    ]
+    if others:
+        warnings.warn(
+            f"{', '.join(others)}: no weights of a convolution or linear layer, so they keep their "
+            "bits; to quantize them, compute with layers in their place",
+            stacklevel=3,
+        )
+
+
+def check_unshared(model: nn.Module, weight: Tensor) -> None:
+    """Raise UsageError if several modules, also of other kinds, have a weight in common."""
+    owners = [
+        name
+        for name, module in model.named_modules()
+        if any(parameter is weight for parameter in module.parameters(recurse=False))
+    ]
+    if len(owners) > 1:
+        raise UsageError(
+            f"layers {owners[0]!r} and {owners[1]!r} share a weight: skip them, or give each its "
+            "own"
+        )
 
 
 def check_names(names: Collection[str], layers: Mapping[str, object]) -> None:
@@ -92,10 +123,12 @@ def quantize_weights(
     """
     copy = deepcopy(model)
     layers = weighted_layers(copy)
-    schemes = scheme if isinstance(scheme, Mapping) else dict.fromkeys(layers, scheme)
-    check_names(schemes, layers)
+    if isinstance(scheme, Scheme):
+        warn_of_others(copy)
+        scheme = dict.fromkeys(layers, scheme)
+    check_names(scheme, layers)
     with torch.no_grad():
-        for name, chosen in schemes.items():
+        for name, chosen in scheme.items():
             weight = plain_weight(layers[name], name)
             weight.copy_(fit(weight, chosen, calibration).round(weight))
     return copy
@@ -105,6 +138,9 @@ def watch(model: nn.Module, x: Tensor, names: Collection[str]) -> dict[str, tupl
     """Inputs and outputs of layers for an input of the model, in the order in which they work.
 
     The model runs without gradients, in evaluation mode, and is left as it was.
+
+    Raises:
+        UsageError: for no samples, or one that is not finite.
     """
     found: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = [
@@ -114,7 +150,8 @@ def watch(model: nn.Module, x: Tensor, names: Collection[str]) -> dict[str, tupl
         for name in names
     ]
     try:
-        with evaluating(model):
+        with evaluating(model, x):
+            check_values(x)
             model(x)
     finally:
         for hook in hooks:

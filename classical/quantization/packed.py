@@ -38,6 +38,8 @@ _DTYPES = {
 def pack(model: nn.Module, path: str | Path) -> int:
     """Write a model to one file; a kill while it is written leaves the old file.
 
+    The last stage of Deep Compression (Han et al., arXiv:1510.00149): values once, Huffman codes.
+
     Args:
         model: with `KMeans` weights, which take the bits of their Huffman codes; all else is
             stored as it is, without quantizers of activations.

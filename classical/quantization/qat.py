@@ -10,9 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from classical.errors import UsageError
-from classical.quantization.graph import check_device
-from classical.quantization.layers import INPUT_QUANTIZER, Model, plain_weight, weighted_layers
+from classical.metrics.running import check_inputs
+from classical.quantization.layers import (
+    INPUT_QUANTIZER,
+    Model,
+    check_unshared,
+    plain_weight,
+    warn_of_others,
+    weighted_layers,
+)
 
 
 def prepare_qat(
@@ -25,6 +31,8 @@ def prepare_qat(
 ) -> Model:
     """A copy of the model that computes with quantized numbers, and is trained as ever.
 
+    Jacob et al., arXiv:1712.05877, section 3.
+
     Args:
         model: any.
         x: samples that quantizers take their first ranges from, batch included.
@@ -35,24 +43,21 @@ def prepare_qat(
         skip: layers to leave alone, usually the first and the last.
 
     Raises:
-        UsageError: for an unknown layer, one whose weight is computed already, or data on another
-            device.
+        UsageError: for an unknown layer, one whose weight is computed already or shared with
+            another, no data, or data on another device.
 
     Example:
         student = prepare_qat(model, data.train.x[:256], weights=lambda: LSQ(4))
         train(student, data)
         small = freeze(student)
     """
-    check_device(model, x)
+    check_inputs(model, x)
     copy = deepcopy(model)
-    owners: dict[int, str] = {}
+    if weights:
+        warn_of_others(copy)
     for name, layer in weighted_layers(copy, skip).items():
         weight = plain_weight(layer, name)
-        if owners.setdefault(id(weight), name) != name:
-            raise UsageError(
-                f"layers {owners[id(weight)]!r} and {name!r} share a weight: "
-                "skip them, or give each its own"
-            )
+        check_unshared(copy, weight)
         if weights:
             parametrize.register_parametrization(layer, "weight", weights())
         if activations:

@@ -6,7 +6,7 @@ from torch import nn
 
 from classical.data import DataSet
 from classical.errors import UsageError
-from classical.training import TrainConfig, accuracy, train
+from classical.training import TrainConfig, accuracy, log_likelihood, predict, train
 
 
 def _model() -> nn.Module:
@@ -61,3 +61,14 @@ def test_a_loss_that_is_a_module_trains_along(digits: DataSet) -> None:
 def test_a_loss_that_is_no_number_stops(digits: DataSet) -> None:
     with pytest.raises(UsageError, match="in epoch 1 the loss became nan: lower the learning rate"):
         train(_model(), digits, loss=lambda model, x, y: model(x).sum() * float("nan"))
+
+
+def test_what_a_model_is_worth_does_not_depend_on_batches(digits: DataSet) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.BatchNorm1d(64), nn.Linear(64, 10))
+    logits = predict(model, digits.test.x, 7)
+    assert model.training
+    assert not logits.requires_grad
+    right = logits.softmax(1)[torch.arange(len(digits.test)), digits.test.y]
+    assert log_likelihood(model, digits.test, 50) == pytest.approx(right.log().mean().item(), 1e-5)
+    assert accuracy(model, digits.test, 9) == accuracy(model, digits.test)
+    assert accuracy(model, digits.test) == (logits.argmax(1) == digits.test.y).double().mean()

@@ -9,7 +9,7 @@ from torch import nn
 from classical.cache import cached
 from classical.data import photographs
 from classical.metrics import count_macs, count_parameters
-from classical.models import VGG, EfficientNetLite0, efficientnet_lite0
+from classical.models import VGG, EfficientNetLite0, efficientnet_lite0, mnist_vgg
 
 TRIPOD, ESPRESSO, EGYPTIAN_CAT = 872, 967, 285
 
@@ -31,6 +31,18 @@ def test_efficientnet_has_the_published_size() -> None:
 def test_vgg_takes_any_layers() -> None:
     model = VGG((4, "pool", 6), num_classes=3, in_channels=2)
     assert model(torch.ones(5, 2, 8, 8)).shape == (5, 3)
+
+
+def test_the_first_weights_of_the_trained_vgg_are_those_of_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classical.models.vgg.load_images", lambda *_: None)
+    monkeypatch.setattr("classical.models.vgg.train", lambda *_, **__: [])
+    zero, again, one = (
+        mnist_vgg(seed, tmp_path / str(k)).classifier.weight for k, seed in enumerate([0, 0, 1])
+    )
+    assert torch.equal(zero, again)
+    assert not torch.equal(zero, one)
 
 
 def test_weights_are_trained_once(tmp_path: Path) -> None:

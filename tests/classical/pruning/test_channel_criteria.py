@@ -41,6 +41,14 @@ def test_weights_are_averaged_over_a_channel() -> None:
     assert by_weights(l2)(model, group).tolist() == [9.0, 1.0, 4.0]
 
 
+def test_channels_count_by_the_weights_that_read_them() -> None:
+    model = _model()
+    group = channel_groups(model, X)["0"]
+    read = model[4].weight.detach().unflatten(1, (3, 4))  # four pixels of each channel
+    expected = read.square().mean(0).sum(1)
+    torch.testing.assert_close(by_weights(l2, "in")(model, group), expected)
+
+
 def test_the_scale_of_normalization() -> None:
     model = _model()
     model[1].weight.data = torch.tensor([0.5, -2.0, 0.1])

@@ -141,7 +141,7 @@ def test_unknown_layers_are_named(layer: nn.Module, message: str) -> None:
 
 def test_useless_calibration_data_are_refused() -> None:
     model = nn.Sequential(nn.Conv2d(2, 3, 3))
-    with pytest.raises(UsageError, match="nothing to calibrate on"):
+    with pytest.raises(UsageError, match="there are no samples"):
         to_integer(model, torch.zeros(0, 2, 12, 12))
     with pytest.raises(UsageError, match="the values of the input are all 0 on the calibration"):
         to_integer(model, torch.zeros(4, 2, 12, 12))
