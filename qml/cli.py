@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from classical.errors import UsageError as CompressionError
 from qml.commands import bench, jobs
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line -> exit code: 2 for a mistake of the user, said in one sentence."""
     try:
         return app(arguments, prog_name="qml", standalone_mode=False) or 0
-    except UsageError as error:
+    except (UsageError, CompressionError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -242,6 +242,29 @@ def plot_study(records: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     return figure
 
 
+def plot_compression(records: Sequence[Mapping[str, Any]]) -> Figure:
+    """Accuracy over size of every method of a study of compression, each an arrow from its start.
+
+    Args:
+        records: as `qml.bench.compression.table.summary` gives them.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(6.8, 0.9 + 0.4 * len(records)) as figure:
+        axes = figure.subplots()
+        for record in records:
+            sizes = [record[key][0] / 1e3 for key in ("bytes_before", "bytes_after")]
+            right = [100 * record[key][0] for key in ("before", "after")]
+            axes.plot(sizes, right, color=LINE, lw=1)
+            axes.errorbar(sizes[1], right[1], 100 * record["after"][1], color=FIRST, marker="o")
+            axes.annotate(record["row"], (sizes[1], right[1]), xytext=(5, 3),
+                          textcoords="offset points", fontsize=8)  # fmt: skip
+        axes.set(xlabel="Size (KB)", ylabel="Accuracy (%)", xscale="log")
+        axes.grid()
+    return figure
+
+
 def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str = "") -> Figure:
     """Which class was taken for which: counts, coloured by their part of the true class.
 
