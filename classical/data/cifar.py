@@ -34,7 +34,8 @@ def cifar10(seed: int = 0, folder: str | Path | None = None) -> DataSet:
     Raises:
         UsageError: as `Download.fetch`.
     """
-    trained, test = [], []
+    trained: list[bytes] = []
+    test: list[bytes] = []
     with tarfile.open(CIFAR10.fetch(folder), "r:gz") as archive:
         for member in archive:
             name = Path(member.name).name

@@ -55,11 +55,11 @@ class PhotographCell:
         """Crops of every other photograph, and of the others; the first are whole."""
         whole, large = photographs(_SIDE), photographs(_LARGE)
         return [
-            torch.cat([whole[first::2], *(self._crop(x) for x in large[first::2])])
+            torch.cat([whole[first::2], *(c for x in large[first::2] for c in self._crops(x))])
             for first in (0, 1)
         ]
 
-    def _crop(self, image: Tensor) -> Iterator[Tensor]:
+    def _crops(self, image: Tensor) -> Iterator[Tensor]:
         """[3, side, side] -> random squares, every other one flipped, each [1, 3, 224, 224]."""
         for number in range(self.sizes.crops):
             side = self._draw(_SMALLEST, _LARGE)
