@@ -29,7 +29,7 @@ class Sizes:
         two_bits_epochs: the same where each layer has four of them.
         student_epochs: of a small network from scratch.
         supernet_epochs: of each phase of a once-for-all supernet.
-        subnet_epochs: of each network that random search trains.
+        subnet_epochs: of fine-tuning what the supernet gives, and of each random network.
         population, generations: of the evolutionary search in the supernet.
         crops: of each photograph, to calibrate on and to compare on.
         latency_runs: of each model.
@@ -42,7 +42,7 @@ class Sizes:
     two_bits_epochs: int = 2
     student_epochs: int = 5
     supernet_epochs: int = 3
-    subnet_epochs: int = 9
+    subnet_epochs: int = 8
     population: int = 12
     generations: int = 4
     crops: int = 6

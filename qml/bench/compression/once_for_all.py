@@ -1,10 +1,10 @@
 """Once-for-all against random search at equal cost, under limits on operations and memory.
 
 The cost is counted in multiply-accumulate operations: three times those of a forward pass for each
-sample of training, once for each sample of evaluation. The supernet is trained once, and searched
-once for each of the limits; random search has an equal part of that sum for each of them. It draws
-networks within the limits, trains each from scratch, and takes the one that is best in validation,
-as evolution does.
+sample of training, once for each sample of evaluation or for a teacher. The supernet is trained
+once; for each of the limits it is searched, and what is found is fine-tuned with soft labels of the
+largest network. Random search may spend as much: it draws networks within the limits, trains each
+from scratch for as many epochs as fine-tuning takes, and keeps the one that is best in validation.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
 
+from classical.distillation import Logits
 from classical.nas import (
     PHASES,
     Limited,
@@ -33,18 +35,20 @@ from classical.training import TrainConfig, accuracy
 from qml.bench.compression.cells import Cell, Outcome
 
 SPACE = MobileSpace(
-    (Stage(16), Stage(24), Stage(32)),
-    resolutions=(12, 16, 20),
+    (Stage(16), Stage(32)),
+    resolutions=(10, 14),
+    widths=(1.0,),
     kernels=(3, 5),
     expansions=(2, 3, 4),
     stem=8,
     head=48,
 )
 LIMITS: dict[str, dict[str, float]] = {
-    "60k MACs, 2.5 KB": {"macs": 6e4, "peak_bytes": 2500},
-    "100k MACs, 3 KB": {"macs": 1e5, "peak_bytes": 3000},
-    "200k MACs, 4 KB": {"macs": 2e5, "peak_bytes": 4000},
+    "60k MACs, 3 KB": {"macs": 6e4, "peak_bytes": 3000},
+    "90k MACs, 4 KB": {"macs": 9e4, "peak_bytes": 4000},
+    "150k MACs, 6 KB": {"macs": 1.5e5, "peak_bytes": 6000},
 }
+_PHASES = PHASES[:-1]  # all but the width, which has one option
 _SUBNETS = 2  # a step
 _BACKWARD = 2  # passes for the gradient cost twice that of the values
 _DRAWS = 200
@@ -65,26 +69,33 @@ class SupernetCell(Cell):
         with torch.random.fork_rng([]):
             torch.manual_seed(self.seed)
             supernet = Supernet(SPACE)
-        shrink(supernet, self.data, self.config, samples=_SUBNETS, seed=self.seed)
+        options: dict[str, Any] = {"phases": _PHASES, "samples": _SUBNETS, "seed": self.seed}
+        shrink(supernet, self.data, self.config, **options)
         return supernet
 
     def training_cost(self) -> float:
         """Operations of progressive shrinking."""
         teacher = _macs(SPACE.space.largest)
         cost = (1 + _BACKWARD) * float(teacher)
-        for number in range(len(PHASES)):
-            opened = SPACE.space.opened(PHASES[: number + 1])
+        for number in range(len(_PHASES)):
+            opened = SPACE.space.opened(_PHASES[: number + 1])
             cost += teacher + (1 + _BACKWARD) * _SUBNETS * _mean_macs(opened)
         return cost * self.config.epochs * len(self.data.train)
 
     def evolved(self, limited: Limited) -> tuple[MobileNet, float]:
-        """The best sub-net, and the operations that finding it took."""
+        """The best sub-net, fine-tuned, and the operations that both took."""
         sizes, data = self.sizes, self.data
         score = subnet_accuracy(self.supernet, data, _IMAGES)
         found = evolve(limited, score, sizes.population, sizes.generations, seed=self.seed)
         images = min(_IMAGES, len(data.train)) + len(data.valid)
         cost = images * sum(_macs(gene) for gene, _ in found.history)
-        return recalibrated(self.supernet.extract(found.gene), data.train.x), cost
+        model, teacher = (self._extracted(gene) for gene in (found.gene, SPACE.space.largest))
+        self.tune(model, sizes.subnet_epochs, self.config.lr / 2, loss=Logits(teacher))
+        step = (1 + _BACKWARD) * _macs(found.gene) + _macs(SPACE.space.largest)
+        return model, cost + step * sizes.subnet_epochs * len(data.train)
+
+    def _extracted(self, gene: Gene) -> MobileNet:
+        return recalibrated(self.supernet.extract(gene), self.data.train.x)
 
     def random(self, limited: Limited, cost: float) -> MobileNet:
         """The best of random networks that are trained from scratch for this cost, at least one."""
