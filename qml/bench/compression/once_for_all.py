@@ -44,9 +44,9 @@ SPACE = MobileSpace(
     head=48,
 )
 LIMITS: dict[str, dict[str, float]] = {
-    "60k MACs, 3 KB": {"macs": 6e4, "peak_bytes": 3000},
-    "90k MACs, 4 KB": {"macs": 9e4, "peak_bytes": 4000},
-    "150k MACs, 6 KB": {"macs": 1.5e5, "peak_bytes": 6000},
+    "100k MACs, 3.5 KB": {"macs": 1e5, "peak_bytes": 3500},
+    "150k MACs, 5 KB": {"macs": 1.5e5, "peak_bytes": 5000},
+    "250k MACs, 6 KB": {"macs": 2.5e5, "peak_bytes": 6000},
 }
 _PHASES = PHASES[:-1]  # all but the width, which has one option
 _SUBNETS = 2  # a step
