@@ -90,7 +90,8 @@ class SupernetCell(Cell):
         images = min(_IMAGES, len(data.train)) + len(data.valid)
         cost = images * sum(_macs(gene) for gene, _ in found.history)
         model, teacher = (self._extracted(gene) for gene in (found.gene, SPACE.space.largest))
-        self.tune(model, sizes.subnet_epochs, self.config.lr / 2, loss=Logits(teacher))
+        soft = Logits(teacher, temperature=2.0, weight=0.5)
+        self.tune(model, sizes.subnet_epochs, self.config.lr, loss=soft)
         step = (1 + _BACKWARD) * _macs(found.gene) + _macs(SPACE.space.largest)
         return model, cost + step * sizes.subnet_epochs * len(data.train)
 

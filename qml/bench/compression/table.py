@@ -41,7 +41,8 @@ class Bar:
         )
 
     def __str__(self) -> str:
-        parts = ["above the other" if self.loss is None else f"{self.loss:g} points"]
+        points = f"{self.loss} point{'s' * (self.loss != 1)}"
+        parts = ["above the other" if self.loss is None else points]
         parts += [f"{self.smaller:g}x"] if self.smaller else []
         parts += [f"{self.macs:g} of MACs"] if self.macs < 1 else []
         parts += [f"{self.seconds:g} of time"] if self.seconds else []
@@ -50,12 +51,12 @@ class Bar:
 
 BARS = {
     "90 % of weights pruned": Bar(0.5),
-    "channels, the same everywhere": Bar(1.0, macs=0.5, seconds=0.6),
-    "channels, early layers harder": Bar(1.0, macs=0.5, seconds=0.6),
+    "channels, the same everywhere": Bar(1, macs=0.5, seconds=0.6),
+    "channels, early layers harder": Bar(1, macs=0.5, seconds=0.6),
     "k-means, 4 bits": Bar(0.5),
-    "k-means, 2 bits": Bar(2.0),
+    "k-means, 2 bits": Bar(2),
     "integers, 8 bits": Bar(0.3),
-    "Deep Compression": Bar(1.0, smaller=35),
+    "Deep Compression": Bar(1, smaller=35),
     "distilled student": Bar(),
 }
 

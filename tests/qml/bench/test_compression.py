@@ -135,8 +135,8 @@ def test_calibration_sees_none_of_the_photographs_it_is_judged_on() -> None:
     whole = photographs()
     assert torch.equal(seen[:4], whole[::2])
     assert torch.equal(unseen[:4], whole[1::2])
-    means = [x.mean((1, 2, 3)) for x in (seen, unseen)]
-    assert not torch.isin(means[0], means[1]).any()
+    assert seen.shape == unseen.shape == (4 * (1 + TINY.crops), 3, 224, 224)
+    assert not torch.isin(*(x.mean((1, 2, 3)) for x in (seen, unseen))).any()
 
 
 def test_first_guesses_are_those_of_the_logits() -> None:
@@ -162,7 +162,7 @@ def test_means_and_spreads_by_hand() -> None:
     line = table.markdown([record(row="Deep Compression")]).splitlines()[-1]
     assert line == (
         "| Deep Compression | 97.0 | 97.0 | +0.0 ± 1.4 | 4.0 | 0.1 | 40.0x | 0.45 | 0.55 "
-        "| 1 points, 35x | yes |"
+        "| 1 point, 35x | yes |"
     )
     other = table.markdown([record(row="another", seconds_left=None)]).splitlines()[-1]
     assert other.endswith("| 0.45 |  |  |  |")
@@ -185,6 +185,17 @@ def test_bars(bar: table.Bar, changes: dict[str, Any], met: bool) -> None:
     assert bar.met(record(**changes)) is met
 
 
+def test_rows_compute_with_what_they_are_named_after(finished: RunFolder) -> None:
+    cell = Cell(0, TINY)
+    assert isinstance(rows.integers(cell).model, IntegerModule)
+    dense = {name: value.clone() for name, value in cell.dense.state_dict().items()}
+    model = rows.two_bits(cell).model
+    for name, parameter in cell.dense.named_parameters():
+        assert torch.equal(parameter, dense[name])
+        if parameter.ndim > 1:
+            assert len(model.get_submodule(name.rpartition(".")[0]).weight.unique()) <= 4
+
+
 @pytest.mark.slow
 def test_every_bar_but_that_of_time_is_met(tmp_path: Path) -> None:
     """With one seed, in some minutes; what a quiet computer measures is in the README."""
@@ -195,14 +206,3 @@ def test_every_bar_but_that_of_time_is_met(tmp_path: Path) -> None:
     for found in folder.read_json("table.json"):
         bar = table.bar_of(found["row"])
         assert bar is None or replace(bar, seconds=None).met(found), found["row"]
-
-
-def test_rows_compute_with_what_they_are_named_after(finished: RunFolder) -> None:
-    cell = Cell(0, TINY)
-    assert isinstance(rows.integers(cell).model, IntegerModule)
-    dense = {name: value.clone() for name, value in cell.dense.state_dict().items()}
-    model = rows.two_bits(cell).model
-    for name, parameter in cell.dense.named_parameters():
-        assert torch.equal(parameter, dense[name])
-        if parameter.ndim > 1:
-            assert len(model.get_submodule(name.rpartition(".")[0]).weight.unique()) <= 4
