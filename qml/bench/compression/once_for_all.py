@@ -5,6 +5,7 @@ sample of training, once for each sample of evaluation or for a teacher. The sup
 once; for each of the limits it is searched, and what is found is fine-tuned with soft labels of the
 largest network. Random search may spend as much: it draws networks within the limits, trains each
 from scratch for as many epochs as fine-tuning takes, and keeps the one that is best in validation.
+Left out are the statistics of batch normalization of two networks for each of the limits.
 """
 
 from __future__ import annotations

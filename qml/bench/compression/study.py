@@ -129,9 +129,14 @@ def _latencies(sizes: Sizes, seed: int, reporter: Reporter) -> dict[str, list[fl
 def write_tables(folder: RunFolder, names: Sequence[CellName]) -> Path:
     """Write what has finished of these cells as a table and a picture -> path of table.md."""
     latencies = folder.read_json(LATENCY_FILE) if folder.has(LATENCY_FILE) else {}
-    done = [folder.read_json(name.file) for name in names if folder.has(name.file)]
+    done = [_in_order(folder, name) for name in names if folder.has(name.file)]
     records = table.summary(done, latencies)
     folder.write_json("table.json", records)
     digits = [record for record in records if record["row"] in rows.ROWS]
     plot_compression(digits).savefig(folder.path / "compression.svg")
     return folder.write_text("table.md", table.markdown(records))
+
+
+def _in_order(folder: RunFolder, name: CellName) -> dict[str, Any]:
+    known = folder.read_json(name.file)
+    return {row: known[row] for row in KINDS[name.kind][1] if row in known}

@@ -26,17 +26,16 @@ class Bar:
 
     loss: float | None = None
     smaller: float = 0.0
-    macs: float = 1.0
+    macs: float | None = None
     seconds: float | None = None
 
     def met(self, record: Mapping[str, Any]) -> bool:
         """Whether a record of `summary` reaches it."""
-        points, time = record["points"][0], record["seconds_left"]
-        enough = points > 0 if self.loss is None else points >= -self.loss
+        points, macs, time = record["points"][0], record["macs_left"][0], record["seconds_left"]
         return (
-            enough
+            (points > 0 if self.loss is None else points >= -self.loss)
             and record["smaller"][0] >= self.smaller
-            and record["macs_left"][0] <= self.macs
+            and (self.macs is None or macs <= self.macs)
             and (self.seconds is None or (time is not None and time <= self.seconds))
         )
 
@@ -44,7 +43,7 @@ class Bar:
         points = f"{self.loss} point{'s' * (self.loss != 1)}"
         parts = ["above the other" if self.loss is None else points]
         parts += [f"{self.smaller:g}x"] if self.smaller else []
-        parts += [f"{self.macs:g} of MACs"] if self.macs < 1 else []
+        parts += [f"{self.macs:g} of MACs"] if self.macs else []
         parts += [f"{self.seconds:g} of time"] if self.seconds else []
         return ", ".join(parts)
 

@@ -118,6 +118,9 @@ def test_the_table_and_the_picture(finished: RunFolder) -> None:
     path = study.write_tables(finished, [*NAMES, CellName("digits", 1)])
     lines = path.read_text().splitlines()
     assert len(lines) == 2 + len(facts_of(finished))
+    assert [line.split(" | ")[0][2:] for line in lines[2:]] == [
+        row for _, methods in study.KINDS.values() for row in methods
+    ]
     assert (finished.path / "compression.svg").exists()
     assert finished.read_json("table.json")[0]["seeds"] == 1
 
@@ -189,7 +192,7 @@ def test_means_and_spreads_by_hand() -> None:
         (table.Bar(1.0, macs=0.5), {"macs_left": [0.51, 0.0]}, False),
         (table.Bar(1.0, seconds=0.6), {"seconds_left": 0.61}, False),
         (table.Bar(1.0, seconds=0.6), {"seconds_left": None}, False),
-        (table.Bar(), {"points": [0.1, 0.0]}, True),
+        (table.Bar(), {"points": [0.1, 0.0], "macs_left": [1.1, 0.0]}, True),
         (table.Bar(), {"points": [0.0, 0.0]}, False),
     ],
 )
