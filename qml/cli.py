@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from classical.errors import UsageError as CompressionError
 from qml.commands import bench, jobs, kernels
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.showwarning = _tell
     try:
         return app(arguments, prog_name="qml", standalone_mode=False) or 0
-    except UsageError as error:
+    except (UsageError, CompressionError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED

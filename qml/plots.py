@@ -242,6 +242,30 @@ def plot_study(records: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     return figure
 
 
+def plot_compression(records: Sequence[Mapping[str, Any]]) -> Figure:
+    """Accuracy over size of every method of a study of compression, each with a line to its start.
+
+    Args:
+        records: as `qml.bench.compression.table.summary` gives them.
+
+    Raises:
+        UsageError: if matplotlib is not installed.
+    """
+    with _figure(7.2, 4.2) as figure:
+        axes = figure.subplots()
+        for number, record in enumerate(records):
+            sizes = [record[key][0] / 1e3 for key in ("bytes_before", "bytes_after")]
+            right = [100 * record[key][0] for key in ("before", "after")]
+            axes.plot(sizes, right, color=LINE, lw=1)
+            axes.plot(sizes[0], right[0], color=SOFT, marker="o")
+            axes.errorbar(sizes[1], right[1], 100 * record["after"][1], color=f"C{number}",
+                          marker="o", markersize=6, ls="", label=record["row"])  # fmt: skip
+        axes.set(xlabel="Size (KB)", ylabel="Accuracy (%)", xscale="log")
+        axes.grid()
+        axes.legend(loc="lower right")
+    return figure
+
+
 def plot_confusion(labels: Sequence[int], predictions: Sequence[int], title: str = "") -> Figure:
     """Which class was taken for which: counts, coloured by their part of the true class.
 

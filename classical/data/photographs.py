@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from classical.errors import need
 
-PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "cat", "colorwheel")
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "clock", "colorwheel")
 """Names of the photographs in scikit-image."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import quantiles
 from time import perf_counter
 
 import torch
@@ -57,6 +59,24 @@ def measure_latency(
     Raises:
         UsageError: for fewer runs, or no thread.
     """
+    return compare_latency([model], *inputs, warm_up=warm_up, runs=runs, threads=threads)[0]
+
+
+def compare_latency(
+    models: Sequence[nn.Module],
+    *inputs: Tensor,
+    warm_up: int = 5,
+    runs: int = 30,
+    threads: int | None = None,
+) -> list[Latency]:
+    """The same of several models that take turns, so that what slows the computer slows them all.
+
+    Args:
+        models: they take the same inputs; the other arguments are those of `measure_latency`.
+
+    Raises:
+        UsageError: for fewer runs, or no thread.
+    """
     if runs < 4 or warm_up < 0 or (threads is not None and threads < 1):
         raise UsageError(
             "a latency takes 4 runs or more and one thread or more, "
@@ -65,15 +85,25 @@ def measure_latency(
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        with evaluating(model, *inputs):
+        with ExitStack() as stack:
+            for model in models:
+                stack.enter_context(evaluating(model, *inputs))
             for _ in range(warm_up):
-                model(*inputs)
-            seconds = [_once(model, inputs) for _ in range(runs)]
+                for model in models:
+                    model(*inputs)
+            rounds = [[_once(model, inputs) for model in models] for _ in range(runs)]
         used = torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
-    low, _, high = quantiles(seconds, n=4)
-    return Latency(median(seconds), low, high, runs, used, str(_device(model, inputs)))
+    return [
+        _summary(seconds, used, str(_device(model, inputs)))
+        for model, seconds in zip(models, zip(*rounds, strict=True), strict=True)
+    ]
+
+
+def _summary(seconds: Sequence[float], threads: int, device: str) -> Latency:
+    low, middle, high = quantiles(seconds, n=4)
+    return Latency(middle, low, high, len(seconds), threads, device)
 
 
 def _once(model: nn.Module, inputs: tuple[Tensor, ...]) -> float:

@@ -12,11 +12,9 @@ A kill loses the rows under way, at most.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import torch
@@ -31,6 +29,7 @@ from qml.bench.energies import (
     EnergyCell,
     measure_energy,
 )
+from qml.bench.folder import finish_cell
 from qml.bench.measure import measure
 from qml.bench.rows import ABLATIONS, ROWS
 from qml.bench.table import CellName
@@ -40,7 +39,6 @@ from qml.plots import plot_study
 from qml.pools import local_pool
 from qml.progress import Reporter
 from qml.runs import RunFolder
-from qsim.errors import UsageError
 
 TASKS = (
     *("mnist-4", "mnist-2", "digits-4", "digits-2", "vowel-4", *MOLECULE_TASKS),
@@ -102,19 +100,19 @@ class CellWork:
     def __call__(self, name: CellName) -> int:
         """Number of rows that the cell has in the end."""
         folder = RunFolder.open(self.path)
-        known: dict[str, Any] = folder.read_json(name.file) if folder.has(name.file) else {}
         make, rows, facts = self._kind(name.task)
-        missing = [row for row in rows if row not in known]
-        if missing:
+
+        def prepared() -> Cell | EnergyCell:
             torch.set_num_threads(1)
-            cell = make(*name, self.sizes)
+            cell: Cell | EnergyCell = make(*name, self.sizes)
             self._prepare(folder, name, cell)
-            for row in missing:
-                start = process_time()
-                found = rows[row](cell)
-                known[row] = {**facts(cell, found), "seconds": process_time() - start}
-                folder.write_json(name.file, known)
-        return len(known)
+            return cell
+
+        measured = {
+            row: lambda cell, method=method: facts(cell, method(cell))
+            for row, method in rows.items()
+        }
+        return finish_cell(folder, name.file, prepared, measured)
 
     def _kind(self, task: str) -> tuple[Any, dict[str, Callable[[Any], Any]], Callable[..., Any]]:
         """How to make a cell, its rows, and how a row is measured."""
@@ -130,23 +128,6 @@ class CellWork:
         else:
             folder.write_tensors(file, {"weights": cell.shared_weights})
         _ = cell.gene
-
-
-def open_study(path: Path, sizes: Sizes) -> RunFolder:
-    """The folder of a study, new or from before.
-
-    Raises:
-        UsageError: the folder holds something else, or a study of other sizes.
-    """
-    config = {"study": "quantumnas", "sizes": json.loads(json.dumps(asdict(sizes)))}
-    if not (path / "run.json").exists():
-        return RunFolder.create(path, config, seeds={}, calibration={})
-    folder = RunFolder.open(path)
-    if folder.config != config:
-        raise UsageError(
-            f"{str(path)!r} holds another study, or one of other sizes: give another folder"
-        )
-    return folder
 
 
 def run_study(

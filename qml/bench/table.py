@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, NamedTuple
 
 from qml.bench.energies import MOLECULE_TASKS
 from qml.bench.rows import ABLATIONS
+from qml.bench.tables import head, line, spread
 
 HEAD = (
     *("task", "device", "row", "noise-free", "noisy"),
@@ -42,14 +43,14 @@ def summary(cells: Mapping[CellName, Mapping[str, Any]]) -> list[dict[str, Any]]
             grouped.setdefault((name.task, name.device, row), []).append(facts)
     return [
         {"task": task, "device": device, "row": row, "seeds": len(found)}
-        | {key: _spread([facts[key] for facts in found]) for key in found[0]}
+        | {key: spread([facts[key] for facts in found]) for key in found[0]}
         for (task, device, row), found in grouped.items()
     ]
 
 
 def markdown(records: Sequence[dict[str, Any]]) -> str:
     """The records as a table in Markdown."""
-    return "\n".join([*_head(HEAD), *(_line(_cells(record)) for record in records)]) + "\n"
+    return "\n".join([*head(HEAD), *(line(_cells(record)) for record in records)]) + "\n"
 
 
 def report(records: Sequence[dict[str, Any]]) -> str:
@@ -65,10 +66,10 @@ def report(records: Sequence[dict[str, Any]]) -> str:
 
 def overview(records: Sequence[dict[str, Any]], tasks: Sequence[str]) -> str:
     """Rows by tasks in Markdown: what noise leaves, in the mean over devices (without noise)."""
-    lines = _head(["", *(task + _unit(task) for task in tasks)])
+    lines = head(["", *(task + _unit(task) for task in tasks)])
     for row in _rows(record for record in records if record["task"] in tasks):
         chosen = ([r for r in records if (r["task"], r["row"]) == (task, row)] for task in tasks)
-        lines.append(_line([row, *(_mean_of(found) for found in chosen)]))
+        lines.append(line([row, *(_mean_of(found) for found in chosen)]))
     return "\n".join(lines) + "\n"
 
 
@@ -77,7 +78,7 @@ def by_device(records: Sequence[dict[str, Any]], task: str) -> str:
     chosen = [record for record in records if record["task"] == task]
     devices = list(dict.fromkeys(record["device"] for record in chosen))
     names = [device.removeprefix("Fake").removesuffix("V2") for device in devices]
-    lines = _head([task + _unit(task), "noise-free", *names, "gap", "two-qubit gates"])
+    lines = head([task + _unit(task), "noise-free", *names, "gap", "two-qubit gates"])
     for row in _rows(chosen):
         found = {record["device"]: record for record in chosen if record["row"] == row}
         free, noisy = (_value(list(found.values()), key) for key in ("noise_free", "noisy"))
@@ -85,7 +86,7 @@ def by_device(records: Sequence[dict[str, Any]], task: str) -> str:
         gates = [round(record["two_qubit_gates"][0]) for record in found.values()]
         gap = noisy - free if task in MOLECULE_TASKS else free - noisy
         lines.append(
-            _line([row, f"{free:.1f}", *cells, f"{gap:.1f}", f"{min(gates)} to {max(gates)}"])
+            line([row, f"{free:.1f}", *cells, f"{gap:.1f}", f"{min(gates)} to {max(gates)}"])
         )
     return "\n".join(lines) + "\n"
 
@@ -103,10 +104,6 @@ def _value(found: Sequence[dict[str, Any]], key: str) -> float:
     return (1 if found[0]["task"] in MOLECULE_TASKS else 100) * mean(r[key][0] for r in found)
 
 
-def _head(cells: Sequence[str]) -> list[str]:
-    return [_line(cells), _line(["---"] * len(cells))]
-
-
 def _mean_of(found: Sequence[dict[str, Any]]) -> str:
     return f"{_value(found, 'noisy'):.1f} ({_value(found, 'noise_free'):.1f})" if found else ""
 
@@ -120,11 +117,3 @@ def _cells(record: dict[str, Any]) -> Iterator[str]:
     for key, digits in (("one_qubit_gates", 0), ("two_qubit_gates", 0), ("esp", 3), ("seconds", 1)):
         yield f"{record[key][0]:.{digits}f}"
     yield str(record["seeds"])
-
-
-def _spread(values: Sequence[float]) -> list[float]:
-    return [mean(values), stdev(values) if len(values) > 1 else 0.0]
-
-
-def _line(cells: Sequence[str] | Iterator[str]) -> str:
-    return f"| {' | '.join(cells)} |"

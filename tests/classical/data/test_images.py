@@ -47,3 +47,4 @@ def test_photographs_are_prepared_for_imagenet_networks() -> None:
     images = photographs(64)
     assert images.shape == (len(PHOTOGRAPHS), 3, 64, 64)
     assert -1 <= images.min() < images.max() <= 129 / 128
+    assert len(images.unique(dim=0)) == len(PHOTOGRAPHS)

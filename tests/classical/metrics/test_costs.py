@@ -1,11 +1,14 @@
 """Operations, activations, energy and the table, against counts by hand."""
 
+from time import sleep
+
 import pytest
 import torch
 from torch import nn
 
 from classical.errors import UsageError
 from classical.metrics import (
+    compare_latency,
     count_macs,
     energy,
     macs_by_module,
@@ -98,6 +101,26 @@ def test_latency_names_threads_and_refuses_nonsense() -> None:
     assert "1 thread)" in str(found)
     with pytest.raises(UsageError, match="4 runs or more"):
         measure_latency(nn.Linear(4, 4), torch.ones(1, 4), runs=1)
+
+
+def test_models_take_turns_and_each_has_its_own_times() -> None:
+    order: list[str] = []
+
+    class Slow(nn.Module):
+        def __init__(self, name: str, seconds: float) -> None:
+            super().__init__()
+            self.name, self.seconds = name, seconds
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            order.append(self.name)
+            sleep(self.seconds)
+            return x
+
+    models = [Slow("a", 0.0), Slow("b", 0.005)]
+    first, second = compare_latency(models, torch.ones(1), warm_up=1, runs=5)
+    assert order == ["a", "b"] * 6
+    assert second.low >= 0.005
+    assert first.runs == second.runs == 5
 
 
 def test_the_table_has_a_line_for_every_layer_and_their_sums() -> None:

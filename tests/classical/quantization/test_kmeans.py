@@ -15,6 +15,7 @@ from torch import nn
 from classical.data import load_images
 from classical.errors import UsageError
 from classical.quantization import KMeans, freeze, kmeans, pack, prepare_qat, unpack
+from classical.quantization.huffman import code_lengths
 from classical.quantization.kmeans import nearest
 from classical.training import TrainConfig, accuracy, train
 
@@ -137,6 +138,33 @@ def test_sizes_are_those_of_entropy_and_sparsity(tmp_path: Path) -> None:
 
     assert size(0.0, 4) < 80_000 * 4 / 8
     assert size(0.95, 4) < 80_000 / 8 * 0.6  # less than a bit for each weight
+
+
+@pytest.mark.parametrize(("sparsity", "bits"), [(0.0, 4), (0.8, 3)])
+def test_a_file_has_the_bytes_of_its_parts(sparsity: float, bits: int, tmp_path: Path) -> None:
+    shared = prepare_qat(_model(sparsity), X, weights=lambda: KMeans(bits))
+    size = pack(shared, tmp_path / "model.qpk")
+    expected = 13 + int.from_bytes((tmp_path / "model.qpk").read_bytes()[9:13], "little")
+    for name, value in freeze(shared).state_dict().items():
+        if value.ndim > 1:
+            quantizer = shared.get_submodule(
+                name.removesuffix("weight") + "parametrizations.weight.0"
+            )
+            labels = quantizer.labels.flatten().numpy()
+            places = np.flatnonzero(labels)
+            gaps = np.diff(places, prepend=-1) - 1
+            assert gaps.max(initial=0) < 63  # or a gap would be written in several parts
+            sparse = _bytes(labels[places] - 1) + _bytes(gaps)
+            expected += 4 * 2**bits + 1 + min(_bytes(labels), sparse)
+        else:
+            expected += value.numel() * value.element_size()
+    assert size == expected
+
+
+def _bytes(text: np.ndarray) -> int:
+    """Of Huffman codes: 10 for sizes, half a byte for each length, and the words."""
+    counts = np.bincount(text)
+    return 10 + -(-len(counts) // 2) + -(-int(counts @ code_lengths(counts)) // 8)
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from qml.bench import study, table
 from qml.bench.cells import Cell, Sizes
 from qml.bench.energies import ENERGY_ROWS
+from qml.bench.folder import open_study
 from qml.bench.rows import ABLATIONS, ROWS
 from qml.bench.table import CellName
 from qml.nas.search import SearchConfig
@@ -41,7 +42,7 @@ def run(folder: RunFolder, sizes: Sizes, names: list[CellName], *, ablations: bo
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = study.open_study(tmp_path_factory.mktemp("study") / "study", TINY)
+    folder = open_study(tmp_path_factory.mktemp("study") / "study", "quantumnas", TINY)
     run(folder, TINY, NAMES, ablations=True)
     return folder
 
@@ -83,10 +84,10 @@ def test_tables_and_pictures(finished: RunFolder) -> None:
 
 def test_another_study_is_refused(finished: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another study, or one of other sizes"):
-        study.open_study(finished.path, replace(TINY, epochs=2))
+        open_study(finished.path, "quantumnas", replace(TINY, epochs=2))
     (tmp_path / "something").touch()
     with pytest.raises(UsageError, match="already holds files"):
-        study.open_study(tmp_path, TINY)
+        open_study(tmp_path, "quantumnas", TINY)
 
 
 def test_devices_that_are_too_small_are_left_out_and_named() -> None:
