@@ -14,7 +14,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_PACKAGES = ("data", "distillation", "metrics", "models", "nas", "pruning", "quantization")
+_PACKAGES = (
+    "data",
+    "distillation",
+    "kernels",
+    "metrics",
+    "models",
+    "nas",
+    "pruning",
+    "quantization",
+    "tiny",
+)
 _HOMES = {
     "TrainConfig": "classical.training",
     "UsageError": "classical.errors",

@@ -4,10 +4,10 @@ c = matmul(a, b, method="tiled")
 y = conv2d(x, w, method="winograd", padding=1)
 """
 
-from classical.kernels._kernels import isa as ISA
 from classical.kernels.bench import Timing, bench
 from classical.kernels.convolution import CONV2D_METHODS, conv2d, depthwise, depthwise_
 from classical.kernels.matmul import MATMUL_METHODS, matmul
+from classical.kernels.operands import ISA
 
 __all__ = [
     "CONV2D_METHODS",

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+import classical.kernels._kernels as _kernels
 from classical.errors import UsageError
-from classical.kernels import _kernels
 from classical.kernels.convolution import CONV2D_METHODS, conv2d, depthwise, depthwise_
 from classical.kernels.matmul import MATMUL_METHODS, matmul
 from classical.kernels.operands import checked_threads

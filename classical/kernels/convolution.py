@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+import classical.kernels._kernels as _kernels
 from classical.errors import UsageError
-from classical.kernels import _kernels
 from classical.kernels.operands import check_method, check_operand, checked_threads
 
 _DEPTHWISE = "nchw depthwise"

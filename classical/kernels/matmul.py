@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+import classical.kernels._kernels as _kernels
 from classical.errors import UsageError
-from classical.kernels import _kernels
 from classical.kernels.operands import check_method, check_operand, checked_threads
 
 MATMUL_METHODS: tuple[str, ...] = tuple(_kernels.matmuls)

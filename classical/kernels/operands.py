@@ -1,11 +1,15 @@
-"""What the kernels can be given."""
+"""What the kernels run on, and what they can be given."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+import classical.kernels._kernels as _kernels
 from classical.errors import UsageError
+
+ISA: str = _kernels.isa
+"""The instruction set of this processor that the kernels with vectors use."""
 
 
 def check_operand(name: str, tensor: Tensor, dims: int) -> None:

@@ -23,8 +23,9 @@ TOOLS = {
         subnet_accuracy""",
     "pruning": """Adaptation ChannelGroup ChannelGroups Costs Masks Member Pruner PruningReport
         Sensitivity Ticket l2 ladder make_masks prunable pruning_report remove_channels uniform""",
-    "quantization": """IntegerModule MSE MinMax Percentile allocate_bits fit freeze
-        measure_sensitivity quantize_weights run_integer unpack weighted_layers with_bits""",
+    "quantization": """IntegerModule MSE MinMax Percentile allocate_bits fit freeze load_integer
+        measure_sensitivity quantize_weights run_integer save_integer unpack weighted_layers
+        with_bits""",
 }
 """Public names that implement no paper by themselves: what methods are put together from."""
 
