@@ -44,10 +44,12 @@ def visual_wake_words(side: int = 96, seed: int = 0, folder: str | Path | None =
     Raises:
         UsageError: as `Download.fetch`, or if Pillow is not installed.
     """
-    need("PIL", extra="classical", purpose="reading photographs")
+    pillow = need("PIL.Image", extra="classical", purpose="reading photographs")
     labels = _labels(ANNOTATIONS.fetch(folder))
     with zipfile.ZipFile(IMAGES.fetch(folder)) as archive:
-        pixels = np.stack([_scaled(archive.read(f"val2017/{name}"), side) for name in labels])
+        pixels = np.stack(
+            [_scaled(pillow, archive.read(f"val2017/{name}"), side) for name in labels]
+        )
     return parted("visual wake words", pixels / np.float32(255), np.array([*labels.values()]), seed)
 
 
@@ -66,10 +68,8 @@ def _labels(path: Path) -> dict[str, int]:
     return {name: int(number in seen) for name, number in names}
 
 
-def _scaled(content: bytes, side: int) -> np.ndarray:
+def _scaled(pillow: Any, content: bytes, side: int) -> np.ndarray:
     """A JPEG -> uint8 [3, side, side]."""
-    from PIL import Image
-
-    with Image.open(BytesIO(content)) as image:
-        small = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+    with pillow.open(BytesIO(content)) as image:
+        small = image.convert("RGB").resize((side, side), pillow.Resampling.BILINEAR)
     return np.asarray(small).transpose(2, 0, 1)
