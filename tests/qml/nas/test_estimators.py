@@ -217,7 +217,7 @@ def test_the_signal_knows_only_z() -> None:
 
 
 def test_an_estimator_without_its_extra(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "qiskit_aer", None)
+    monkeypatch.setitem(sys.modules, "qiskit_ibm_runtime", None)
     with pytest.raises(UsageError, match=r"efficient-qml\[ibm\]"):
         evaluator(Shots(10))(SMALL)
 
