@@ -105,11 +105,15 @@ class MemoryPlan:
         )
         return "\n".join(lines)
 
-    def plot(self, axes: Any = None) -> Any:
-        """The arena over time, scratch memory hatched; the matplotlib axes with the picture."""
-        if axes is None:
-            purpose = "drawing the plan of memory"
-            axes = need("matplotlib.pyplot", extra="plot", purpose=purpose).subplots()[1]
+    def plot(self) -> Any:
+        """A matplotlib figure of the arena over time, with scratch memory hatched.
+
+        Raises:
+            UsageError: if matplotlib is not installed.
+        """
+        library = need("matplotlib.figure", extra="plot", purpose="plotting the plan of memory")
+        figure = library.Figure(layout="constrained")
+        axes = figure.subplots()
         for number, block in enumerate(self.blocks):
             axes.broken_barh(
                 [(block.first, block.last + 1 - block.first)],
@@ -122,7 +126,7 @@ class MemoryPlan:
         axes.axhline(self.lower_bound, color="black", linestyle=":", label="lower bound")
         axes.set(xlabel="step", ylabel="bytes", xlim=(0, len(self.steps) + 1), ylim=(0, None))
         axes.legend()
-        return axes
+        return figure
 
 
 def plan_memory(network: IntegerModel, in_place: bool = True) -> MemoryPlan:

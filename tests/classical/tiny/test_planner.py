@@ -154,7 +154,7 @@ def test_values_that_others_need_are_not_overwritten(
 
 
 def test_table_and_picture() -> None:
-    axes_of = pytest.importorskip("matplotlib.pyplot").subplots
+    pytest.importorskip("matplotlib")
     steps = [Step("first", (0,), 80, 8), Step("second", (1,), 40, overwrites=(1,))]
     plan = plan_steps(16, steps)
     assert plan.peak_layer == "first"
@@ -162,7 +162,7 @@ def test_table_and_picture() -> None:
     assert lines[1].split() == ["0", "'first'", "104", "0", "80"]
     assert lines[2].split() == ["1", "'second'", "80", "0", "40", "in", "place"]
     assert lines[3] == "104 bytes, 104 at least, most at 'first'"
-    axes = plan.plot(axes_of()[1])
+    (axes,) = plan.plot().axes
     boxes = [c.get_paths()[0].get_extents() for c in axes.collections]
     assert [(b.x0, b.y0, b.x1, b.y1) for b in boxes] == [
         (b.first, b.offset, b.last + 1, b.offset + b.bytes) for b in plan.blocks
