@@ -1,8 +1,9 @@
 """Pruning: making networks smaller by what they can do without (lectures 3 and 4, lab 1).
 
 Masks (`make_masks`, `nm_masks`) set weights to zero, which saves memory in a sparse format and time
-on special hardware only; `ChannelPruner` makes the tensors themselves smaller. How much to prune
-where is chosen by hand, after a `sensitivity_scan`, or by `uniform`, `netadapt` and `amc`.
+on special hardware only; `ChannelPruner` makes the tensors themselves smaller, and `DepGraphPruner`
+those of models that it cannot follow. How much to prune where is chosen by hand, after a
+`sensitivity_scan`, or by `uniform`, `netadapt` and `amc`.
 `pruning_report` says what became smaller and faster, and what did not.
 """
 
@@ -24,6 +25,7 @@ from classical.pruning.channels import (
     remove_channels,
 )
 from classical.pruning.criteria import Criterion, Fisher, l1, l2
+from classical.pruning.depgraph import DepGraphPruner
 from classical.pruning.granularity import Granularity
 from classical.pruning.l0 import GatedModel, HardConcrete
 from classical.pruning.lottery import Ticket, lottery_ticket
@@ -45,6 +47,7 @@ __all__ = [
     "Cost",
     "Costs",
     "Criterion",
+    "DepGraphPruner",
     "Evaluate",
     "Fisher",
     "GatedModel",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
 from classical.pruning.channel_criteria import ChannelCriterion, by_weights
-from classical.pruning.channels import ChannelGroups, channel_groups, remove_channels
+from classical.pruning.channels import ChannelGroup, ChannelGroups, channel_groups, remove_channels
 from classical.pruning.criteria import l1
 from classical.pruning.masks import check_fraction
 from classical.pruning.pruner import Model
@@ -52,4 +52,7 @@ class ChannelPruner:
             if count:
                 order = self.criterion(model, group).argsort(stable=True)
                 removals.append((group, order[:count]))
+        return self._remove(model, removals)
+
+    def _remove(self, model: Model, removals: Iterable[tuple[ChannelGroup, Tensor]]) -> Model:
         return remove_channels(model, removals, *self.inputs)

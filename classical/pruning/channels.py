@@ -65,10 +65,21 @@ class ChannelGroup:
 
 @dataclass(frozen=True)
 class ChannelGroups:
-    """The groups of a model by name, and why the other layers keep their channels."""
+    """The groups of a model by name, and why the other layers keep their channels.
+
+    Raises:
+        UsageError: if there is no group.
+    """
 
     groups: dict[str, ChannelGroup]
     kept: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not self.groups:
+            why = "; ".join(f"{name}: {reason}" for name, reason in self.kept.items())
+            raise UsageError(
+                f"no layer has channels that can be removed ({why or 'there is none'})"
+            )
 
     def __getitem__(self, name: str) -> ChannelGroup:
         """Raises UsageError for a name that is none, with the reason why not."""
@@ -105,9 +116,6 @@ def channel_groups(model: nn.Module, *inputs: Tensor) -> ChannelGroups:
         elif int(labels[0]) not in seen:
             groups[name] = _group(tracer, name, _tied(tracer, labels))
             seen |= set(_tied(tracer, labels).tolist())
-    if not groups:
-        why = "; ".join(f"{name}: {reason}" for name, reason in kept.items())
-        raise UsageError(f"no layer has channels that can be removed ({why or 'there is none'})")
     return ChannelGroups(groups, kept)
 
 
@@ -158,7 +166,9 @@ def remove_channels(
     """
     keeps: dict[tuple[str, int], Tensor] = {}
     pruned = copy.deepcopy(model)
+    names = []
     for group, units in removals:
+        names.append(group.name)
         keep = torch.ones(group.units, dtype=torch.bool)
         keep[units.cpu()] = False
         if not keep.any():
@@ -172,7 +182,7 @@ def remove_channels(
         _cut(pruned, name, dim, stays)
     for module in pruned.modules():
         _adopt_sizes(module)
-    _check_runs(pruned, inputs)
+    check_runs(pruned, inputs, *names)
     return pruned
 
 
@@ -221,13 +231,14 @@ def _lower_heads(model: nn.Module, group: ChannelGroup, left: int) -> None:
                 setattr(module, attribute, left)
 
 
-def _check_runs(model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def check_runs(model: nn.Module, inputs: tuple[Tensor, ...], *names: str) -> None:
+    """Raise UsageError if a model does not run without channels of these groups."""
     try:
         with evaluating(model):
             model(*inputs)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UsageError(
-            f"without the channels the model no longer runs ({str(error).splitlines()[0]}): a "
-            "number of channels is written into its forward pass; let it be found there, as by -1 "
-            "in a view"
+            f"without channels of {', '.join(names)} the model no longer runs "
+            f"({str(error).splitlines()[0]}): a number of channels is written into its forward "
+            "pass; let it be found there, as by -1 in a view"
         ) from error

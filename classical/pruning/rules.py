@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from classical.pruning.tracing import FIXED, NONE, Tracer
+from classical.pruning.tracing import FIXED, NONE, UNLESS, Tracer
 
 
 def _moved(tracer: Tracer, func: Any, outputs: Any, *args: Any, **kwargs: Any) -> None:
@@ -206,7 +206,7 @@ def _layer_norm(
 def _keep_along(tracer: Tracer, labels: Tensor, dims: Any, name: str) -> None:
     for dim in dims:
         if tracer.varies(labels, dim):
-            tracer.fix_labels(labels, f"{name} mixes its channels")
+            tracer.fix_labels(labels, f"{name} mixes its channels{UNLESS}")
 
 
 def _attention(

@@ -28,6 +28,9 @@ NONE = 0
 FIXED = 1
 """Label of what has to stay: the inputs and outputs of the model."""
 
+UNLESS = ", unless DepGraphPruner can follow it (pip install 'efficient-qml[pruning]')"
+"""After a reason that is none for other packages."""
+
 Role: TypeAlias = Literal["out", "in", "scale", "other"]
 """Of a dimension of a parameter: what makes channels, reads them, scales them, or goes along."""
 
@@ -186,7 +189,7 @@ class Tracer(TorchFunctionMode):
         if rule is not None:
             rule(self, func, outputs, *args, **given)
         elif leaving or name == "setitem":
-            self.fix((args, given), f"{name} needs all of its channels")
+            self.fix((args, given), f"{name} needs all of its channels{UNLESS}")
             for tensor in leaving:
                 self.label(tensor, torch.tensor(FIXED))
         return outputs
