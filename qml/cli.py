@@ -11,13 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from classical.errors import UsageError as CompressionError
 from qml.commands import bench, jobs, kernels
 from qml.commands import compile as compiling
 from qml.job.presets import DEFAULT_PRESET, PRESETS
 from qml.predictor import commands as predictor
 from qml.progress import ConsoleReporter
-from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from qml.job.pipeline import Job
@@ -49,15 +47,25 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.showwarning = _tell
     try:
         return app(arguments, prog_name="qml", standalone_mode=False) or 0
-    except (UsageError, CompressionError) as error:
-        return _complain(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        # Typer's own complaints: their common class has moved between its releases.
-        if not hasattr(error, "format_message"):
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        return _complain(error.format_message())
+        _print_error(sentence)
+        return WRONG_USE
+
+
+def _sentence(error: Exception) -> str | None:
+    """What a mistake of the user is told; None for what is none."""
+    # Typer's own complaints: their common class has moved between its releases.
+    if hasattr(error, "format_message"):
+        return str(error.format_message())
+    from classical.errors import UsageError as CompressionError
+    from qsim.errors import UsageError
+
+    return str(error) if isinstance(error, UsageError | CompressionError) else None
 
 
 @app.callback(invoke_without_command=True)
@@ -139,6 +147,8 @@ def run(
     }
     given = {name: value for name, value in choices.items() if value is not None}
     if resume is not None and given:
+        from qsim.errors import UsageError
+
         options = " and ".join(f"--{name}" for name in given)
         raise UsageError(f"--resume goes on with the settings of the run: leave out {options}")
     if resume is not None:
@@ -230,11 +240,6 @@ def _default_folder(task: str, device: str) -> Path:
 def _tell(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning without the line of code that it comes from."""
     _print_error(str(message))
-
-
-def _complain(sentence: str) -> int:
-    _print_error(sentence)
-    return WRONG_USE
 
 
 def _print_error(text: str) -> None:

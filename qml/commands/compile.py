@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from qml.commands import output
-from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from compile import Compiled, Device
@@ -75,6 +74,8 @@ def compile_file(
     """Compile a circuit for a device as well as time allows, and say what it costs."""
     for option, path, known in (("--out", out, _CIRCUITS), ("--plot", plot, _PLOTS)):
         if path is not None and path.suffix not in known:
+            from qsim.errors import UsageError
+
             given = path.suffix or "nothing"
             raise UsageError(f"{option} writes {' or '.join(known)}, not {given!r}")
     console = output.console()

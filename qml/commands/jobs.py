@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from qml.commands import output
-from qsim.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +62,8 @@ def run_circuit(
     ] = False,
 ) -> None:
     """Compile a circuit, run it on a device and show expectation values, or what was read."""
+    from qsim.errors import UsageError
+
     if counts and observable:
         raise UsageError("--counts shows what was read: leave out --observable")
     console = output.console()
@@ -175,6 +176,8 @@ def _factors(text: str | None) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
+        from qsim.errors import UsageError
+
         raise UsageError(f"--zne takes numbers such as 1,3,5, not {text!r}") from None
 
 

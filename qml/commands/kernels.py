@@ -12,8 +12,6 @@ from rich import box
 from rich.table import Table
 
 from qml.commands import output
-from qsim.errors import UsageError
-from qsim.files import write_atomically
 
 if TYPE_CHECKING:
     from classical.kernels import Timing
@@ -37,10 +35,13 @@ def bench(
 ) -> None:
     """Check and time every technique, beside the processor's peak and beside PyTorch."""
     if out is not None and out.suffix != ".json":
+        from qsim.errors import UsageError
+
         raise UsageError(f"--out writes .json, not {out.suffix or 'nothing'!r}")
     console = output.console()
     with console.status("Loading packages"):
         from classical import kernels
+        from qsim.files import write_atomically
 
     timings: list[Timing] = []
     with console.status("Measuring") as status:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qsim.errors import UsageError
-
 DEFAULT_PRESET = "default"
 
 
@@ -114,5 +112,7 @@ PRESETS: dict[str, Preset] = {
 def load_preset(name: str) -> Preset:
     """The preset of that name. Raises UsageError for an unknown one."""
     if name not in PRESETS:
+        from qsim.errors import UsageError  # qsim takes PyTorch along, which --help does without
+
         raise UsageError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]

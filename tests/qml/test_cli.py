@@ -52,6 +52,7 @@ def files(path: Path) -> dict[str, bytes]:
         ("run --resume nowhere", "no run folder 'nowhere'"),
         ("run --resume taken", "'taken' is not a run folder run.json"),
         ("run --resume taken --seed 3 --space zz_ry", "--resume leave --seed --space"),
+        ("predictor train new --seed -1", "--seed greater equal 0"),
         ("walk", "walk"),
         ("devices --all", "--all"),
     ],
@@ -111,6 +112,12 @@ def test_module_is_the_command() -> None:
     assert done.returncode == 2
     assert "walk" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["--version"], ["walk"]])
+def test_what_needs_no_simulator_does_not_wait_for_it(arguments: list[str]) -> None:
+    asked = f"import sys, qml.cli; qml.cli.main({arguments}); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
 
 
 def test_every_public_name_is_there() -> None:
