@@ -24,16 +24,20 @@ def _root() -> None:
 @app.command()
 def train(
     folder: Annotated[Path, typer.Argument(help="Gets everything; training goes on in it.")],
-    circuits: Annotated[int, typer.Option(help="Random circuits to simulate.")] = 4000,
-    epochs: Annotated[int, typer.Option(help="Passes over them.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of circuits and training.")] = 0,
+    circuits: Annotated[int, typer.Option(min=10, help="Random circuits to simulate.")] = 4000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of circuits and training.")] = 0,
 ) -> None:
     """Simulate random circuits on many devices, train the predictor on them and test it."""
     from qml.predictor import training
 
     console = Console()
-    with ConsoleReporter(console) as reporter:
-        quality = training.train(folder, reporter, circuits=circuits, epochs=epochs, seed=seed)
+    try:
+        with ConsoleReporter(console) as reporter:
+            quality = training.train(folder, reporter, circuits=circuits, epochs=epochs, seed=seed)
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on.", highlight=False)
+        raise
     table = Table("Circuits", "R2", "RMSE")
     for name, (r2, rmse) in quality.items():
         table.add_row(name, f"{r2:.3f}", f"{rmse:.3f}")

@@ -22,7 +22,7 @@ from qml.progress import Reporter
 from qml.training.checkpoints import Checkpoint, write_tensors
 from qml.training.loop import TrainConfig, fit, predict
 from qsim.errors import UsageError
-from qsim.files import read_text, write_atomically
+from qsim.files import damaged, read_text, write_atomically
 
 BATCH_SIZE, LEARNING_RATE = 32, 3e-3
 
@@ -58,7 +58,7 @@ def train(
         on known algorithms of 3 to 5 qubits.
 
     Raises:
-        UsageError: for too few circuits, or a folder of other settings.
+        UsageError: for too few circuits, or a folder of other settings or that cannot be written.
     """
     settings = {"circuits": circuits, "epochs": epochs, "seed": seed}
     _begin(folder, settings)
@@ -87,13 +87,19 @@ def _begin(folder: Path, settings: dict[str, Any]) -> None:
     if settings["circuits"] < 10 or settings["epochs"] < 1:
         raise UsageError(f"training takes 10 circuits and 1 epoch or more, not {settings}")
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(settings).encode())
-    elif (known := json.loads(read_text(path))) != settings:
+    elif (known := _settings(path)) != settings:
         raise UsageError(
             f"{str(folder)!r} holds training with {known}, which does not go on with {settings}: "
             "take the same, or another folder"
         )
+
+
+def _settings(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise damaged(path, "it is no JSON", "take another folder") from error
 
 
 def _circuits(folder: Path, reporter: Reporter, count: int, seed: int) -> dict[str, Split]:

@@ -142,6 +142,15 @@ def test_too_few_circuits(tmp_path):
         train(tmp_path, Silent(), circuits=5)
 
 
+def test_folders_that_do_not_serve(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write"):
+        train(tmp_path / "file" / "folder", Silent())
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(UsageError, match="damaged"):
+        train(tmp_path, Silent())
+
+
 def test_the_command_says_what_it_takes():
     said = CliRunner().invoke(app, ["train", "--help"]).output
     assert "Random circuits to simulate" in said
