@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from threading import Thread
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -51,8 +52,8 @@ class OneProcess(Generic[Item, Found]):
 class LocalPool(Generic[Item, Found]):
     """Works in several processes of this computer.
 
-    They start when first used and end with the `with` statement. A script that uses them has its
-    work under ``if __name__ == "__main__":``, as every process imports the script.
+    They start when first used and end with the `with` statement, whatever they do. A script that
+    uses them has its work under ``if __name__ == "__main__":``: every process imports the script.
 
     Args:
         work: gives the result of an item.
@@ -101,16 +102,18 @@ class LocalPool(Generic[Item, Found]):
             # Forks of this process would inherit the locks of its threads, but not the threads.
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
+            ended, self._lifeline = context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(
                 self._processes,
                 mp_context=context,
                 initializer=_start_worker,
-                initargs=(self._work,),
+                initargs=(self._work, ended),
             )
         return {self._executor.submit(_work, item): item for item in items}
 
     def _stop(self) -> None:
         if self._executor is not None:
+            self._lifeline.close()
             self._executor.shutdown(cancel_futures=True)
             self._executor = None
 
@@ -166,17 +169,16 @@ _worker: dict[str, Any] = {}
 """What a worker process works with."""
 
 
-def _start_worker(work: Callable[[Any], Any]) -> None:
+def _start_worker(work: Callable[[Any], Any], ended: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the parent, which stops its workers
-    Thread(target=_leave_with_parent, daemon=True).start()
+    Thread(target=_leave, args=(ended,), daemon=True).start()
     _worker["work"] = work
 
 
-def _leave_with_parent() -> None:
-    """A worker whose parent was killed would wait for ever."""
-    if (parent := parent_process()) is not None:
-        parent.join()
-        os._exit(1)
+def _leave(ended: Connection) -> None:
+    """Leave the work as it is when the other end of the pipe closes, as by the parent's death."""
+    ended.poll(None)
+    os._exit(1)
 
 
 def _work(item: Any) -> Any:

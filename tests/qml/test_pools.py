@@ -5,6 +5,7 @@ import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
@@ -49,6 +50,18 @@ class Dying:
         return Evaluation(score, 0.0, None, 1.0, 0, 0)
 
 
+@dataclass
+class Slow:
+    """Works for so many seconds, and leaves a file where it took some."""
+
+    file: Path
+
+    def __call__(self, seconds: int) -> None:
+        sleep(seconds)
+        if seconds:
+            self.file.touch()
+
+
 def dying(folder: Path, lives: int) -> Dying:
     for life in range(lives):
         (folder / f"life{life}").touch()
@@ -84,6 +97,13 @@ def test_workers_that_die_again_and_again_end_the_search(tmp_path) -> None:
         with pytest.raises(UsageError, match=r"a worker process died 4 times while \d items"):
             list(pool(GENES))
         assert dict(pool(GENES[1:])).keys() == set(GENES[1:])  # it can go on
+
+
+def test_leaving_does_not_wait_for_the_work(tmp_path) -> None:
+    work = Slow(tmp_path / "finished")
+    with LocalPool(work, 1) as pool:
+        assert next(iter(pool([0, 20]))) == (0, None)
+    assert not work.file.exists()
 
 
 def test_an_error_of_a_worker_is_that_of_the_search() -> None:
