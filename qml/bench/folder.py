@@ -10,7 +10,7 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qml.runs import RunFolder
-from qsim.errors import UsageError
+from qsim.errors import UsageError, need
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -27,8 +27,10 @@ def open_study(path: Path, study: str, sizes: DataclassInstance) -> RunFolder:
         sizes: JSON-able; rows of other sizes do not go into one table.
 
     Raises:
-        UsageError: the folder holds something else, or a study of other sizes.
+        UsageError: the folder holds something else, or a study of other sizes; or matplotlib, which
+            draws its table in the end, is not installed.
     """
+    need("matplotlib", extra="plot", purpose="the pictures of a study")
     config = {"study": study, "sizes": json.loads(json.dumps(asdict(sizes)))}
     if not (path / "run.json").exists():
         return RunFolder.create(path, config, seeds={}, calibration={})

@@ -24,7 +24,7 @@ def _root() -> None:
 @app.command()
 def train(
     folder: Annotated[Path, typer.Argument(help="Gets everything; training goes on in it.")],
-    circuits: Annotated[int, typer.Option(min=10, help="Random circuits to simulate.")] = 4000,
+    circuits: Annotated[int, typer.Option(min=20, help="Random circuits to simulate.")] = 4000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of circuits and training.")] = 0,
 ) -> None:

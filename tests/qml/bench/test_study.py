@@ -1,5 +1,6 @@
 """The study of QuantumNAS at its smallest: every row runs, what has finished stays."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,3 +141,12 @@ def test_what_noise_takes_by_device_by_hand() -> None:
     report = table.report(records)
     assert report.startswith(table.overview(records[:2], ["mnist-4"]))
     assert report.endswith(table.markdown(records))
+
+
+def test_what_a_study_needs_in_the_end_is_asked_for_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match=r"needs matplotlib.*efficient-qml\[plot\]"):
+        open_study(tmp_path / "study", "quantumnas", TINY)
+    assert not (tmp_path / "study").exists()

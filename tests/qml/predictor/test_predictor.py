@@ -138,8 +138,8 @@ def test_training_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 
 
 def test_too_few_circuits(tmp_path):
-    with pytest.raises(UsageError, match="10 circuits and 1 epoch or more"):
-        train(tmp_path, Silent(), circuits=5)
+    with pytest.raises(UsageError, match="20 circuits, two of which test"):
+        train(tmp_path, Silent(), circuits=19)
 
 
 def test_folders_that_do_not_serve(tmp_path):
