@@ -85,7 +85,9 @@ def _begin(folder: Path, settings: dict[str, Any]) -> None:
     """Note the settings in a new folder; raises UsageError for others than an old one has."""
     path = folder / "settings.json"
     if settings["circuits"] < 20 or settings["epochs"] < 1:
-        raise UsageError(f"training takes 20 circuits, two of which test, and 1 epoch or more, not {settings}")
+        raise UsageError(
+            f"training takes 20 circuits, two of which test, and 1 epoch or more, not {settings}"
+        )
     if not path.exists():
         write_atomically(path, json.dumps(settings).encode())
     elif (known := _settings(path)) != settings:
