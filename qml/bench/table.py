@@ -113,7 +113,8 @@ def _cells(record: dict[str, Any]) -> Iterator[str]:
     factor, unit = (1, " mHa") if record["task"] in MOLECULE_TASKS else (100, " %")
     for key in ("noise_free", "noisy"):
         middle, spread = record[key]
-        yield f"{factor * middle:.1f} ± {factor * spread:.1f}{unit}"
+        about = f" ± {factor * spread:.1f}" if record["seeds"] > 1 else ""
+        yield f"{factor * middle:.1f}{about}{unit}"
     for key, digits in (("one_qubit_gates", 0), ("two_qubit_gates", 0), ("esp", 3), ("seconds", 1)):
         yield f"{record[key][0]:.{digits}f}"
     yield str(record["seeds"])

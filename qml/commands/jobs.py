@@ -24,7 +24,9 @@ _MOST_BITSTRINGS = 16  # that are shown
 _Jobs = Annotated[Path, typer.Option("--jobs", help="The folder of jobs.")]
 _DEFAULT_JOBS = Path("jobs")
 
-app = typer.Typer(help="Jobs on disk: list them, look at one, go on with one.")
+app = typer.Typer(
+    help="Jobs on disk: list them, look at one, go on with one.", no_args_is_help=True
+)
 
 
 def run_circuit(

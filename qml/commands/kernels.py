@@ -16,7 +16,9 @@ from qml.commands import output
 if TYPE_CHECKING:
     from classical.kernels import Timing
 
-app = typer.Typer(help="Matrix products and convolutions in C++, one technique at a time.")
+app = typer.Typer(
+    help="Matrix products and convolutions in C++, one technique at a time.", no_args_is_help=True
+)
 
 
 @app.callback()

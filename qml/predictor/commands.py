@@ -12,7 +12,9 @@ from rich.table import Table
 from qml.progress import ConsoleReporter
 
 app = typer.Typer(
-    help="The learned predictor of a circuit's success (QuEst).", add_completion=False
+    help="The learned predictor of a circuit's success (QuEst).",
+    add_completion=False,
+    no_args_is_help=True,
 )
 
 
