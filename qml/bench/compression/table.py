@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qml.bench.compression import once_for_all
 from qml.bench.tables import head, line, spread
 
 HEAD = (
@@ -57,6 +58,7 @@ BARS = {
     "integers, 8 bits": Bar(0.3),
     "Deep Compression": Bar(1, smaller=35),
     "distilled student": Bar(),
+    **dict.fromkeys(once_for_all.ROWS, Bar()),
 }
 
 
@@ -116,11 +118,6 @@ def _cells(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"{record[key][0] / 1e3:.1f}"
     yield f"{record['smaller'][0]:.1f}x"
     yield f"{record['macs_left'][0]:.2f}"
-    left, bar = record["seconds_left"], bar_of(record["row"])
+    left, bar = record["seconds_left"], BARS.get(record["row"])
     yield "" if left is None else f"{left:.2f}"
     yield from ("", "") if bar is None else (str(bar), "yes" if bar.met(record) else "no")
-
-
-def bar_of(row: str) -> Bar | None:
-    """The bar of a row, if it has one."""
-    return Bar() if row.startswith("once-for-all") else BARS.get(row)
