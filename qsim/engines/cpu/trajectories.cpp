@@ -7,10 +7,13 @@
 #include "checkpoints.hpp"
 #include "parallel.hpp"
 #include "trajectory_block.hpp"
+#include "trajectory_order.hpp"
 
 namespace qsim::cpu {
 
 namespace {
+
+constexpr int64_t kLongestGroup = 32;  // blocks
 
 uint64_t mixed(uint64_t z) {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
@@ -114,6 +117,22 @@ struct TrajectoryRun<T>::Implementation {
 
     template <class Work>
     void each_block(Work work) const;
+
+    // Calls read(block, psi) with the final states of all blocks.
+    template <class Read>
+    void finish(Read read) const;
+    // The same for many trajectories of a sample, up to their first own choice on one state.
+    bool shares() const { return call.trajectories >= 2 * kLanes<T>; }
+    template <class Read>
+    void finish_in_order(Read read) const;
+
+    // The one sample of a block; -1 if there are several.
+    int64_t sample_of(int64_t block) const {
+        const int64_t first = block * kLanes<T>;
+        const int64_t last = std::min(first + kLanes<T>, call.angles.batch) - 1;
+        const int64_t sample = first / call.trajectories;
+        return last / call.trajectories == sample ? sample : -1;
+    }
 };
 
 template <class T>
@@ -129,6 +148,53 @@ void TrajectoryRun<T>::Implementation::each_block(Work work) const {
 }
 
 template <class T>
+template <class Read>
+void TrajectoryRun<T>::Implementation::finish(Read read) const {
+    if (shares()) return finish_in_order(read);
+    each_block([&](TrajectoryBlock<T>& block, int64_t) {
+        T* psi = block.states(1);
+        block.start(psi);
+        block.forward(0, view.num_items, psi);
+        read(block, psi);
+    });
+}
+
+template <class T>
+template <class Read>
+void TrajectoryRun<T>::Implementation::finish_in_order(Read read) const {
+    struct Worker {
+        TrajectoryBlock<T> block;
+        Leader<T> leader;
+        explicit Worker(const Implementation& run) : block(run), leader(run) {}
+    };
+    const Order order(call);
+    std::vector<std::unique_ptr<Worker>> workers(static_cast<size_t>(threads()));
+    // Each group of blocks has a leader of its own: large groups, but enough for all threads.
+    const int64_t length = std::clamp<int64_t>(num_blocks() / (4 * threads()), 1, kLongestGroup);
+    const int64_t groups = (num_blocks() + length - 1) / length;
+    parallel_for(threads(), groups, [&](int64_t group, int thread) {
+        auto& worker = workers[static_cast<size_t>(thread)];
+        if (!worker) worker = std::make_unique<Worker>(*this);
+        worker->leader.forget();
+        const int64_t end = std::min(num_blocks(), (group + 1) * length);
+        for (int64_t number = group * length; number < end; ++number) {
+            auto& block = worker->block;
+            T* psi = block.states(1);
+            block.take(number, order.rows.data());
+            int begin = 0;
+            if (const int64_t sample = sample_of(number); sample >= 0) {
+                begin = order.leave[static_cast<size_t>(number * kLanes<T>)];
+                std::copy_n(worker->leader.before(begin, number, sample), size(), psi);
+            } else {
+                block.start(psi);
+            }
+            block.forward(begin, view.num_items, psi);
+            read(block, psi);
+        }
+    });
+}
+
+template <class T>
 TrajectoryRun<T>::TrajectoryRun(const TrajectoryCall<T>& call)
     : run_(std::make_unique<const Implementation>(call)) {}
 
@@ -137,33 +203,25 @@ TrajectoryRun<T>::~TrajectoryRun() = default;
 
 template <class T>
 int64_t TrajectoryRun<T>::forward_bytes() const {
-    return run_->threads() * run_->size() * static_cast<int64_t>(sizeof(T));
+    const int64_t state = run_->threads() * run_->size() * static_cast<int64_t>(sizeof(T));
+    return run_->shares() ? 2 * state + Order::bytes(run_->call.angles.batch) : state;
 }
 
 template <class T>
 int64_t TrajectoryRun<T>::backward_bytes(bool weights, bool inputs) const {
     const bool wanted[2] = {weights, inputs};
-    return forward_bytes() * (run_->route(wanted).states() + 1);
+    const int64_t states = run_->route(wanted).states() + 1;
+    return states * run_->threads() * run_->size() * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
 void TrajectoryRun<T>::forward(T* values) const {
-    run_->each_block([&](TrajectoryBlock<T>& block, int64_t) {
-        T* psi = block.states(1);
-        block.start(psi);
-        block.forward(0, run_->view.num_items, psi);
-        block.expval(psi, values);
-    });
+    run_->finish([&](auto& block, const T* psi) { block.expval(psi, values); });
 }
 
 template <class T>
 void TrajectoryRun<T>::samples(int64_t* states) const {
-    run_->each_block([&](TrajectoryBlock<T>& block, int64_t) {
-        T* psi = block.states(1);
-        block.start(psi);
-        block.forward(0, run_->view.num_items, psi);
-        block.sample(psi, states);
-    });
+    run_->finish([&](auto& block, const T* psi) { block.sample(psi, states); });
 }
 
 template <class T>

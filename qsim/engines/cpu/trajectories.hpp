@@ -46,6 +46,10 @@ struct TrajectoryKernels {
     void (*sample)(const View<T>&, const T* psi, const double* numbers, uint64_t* addresses);
 };
 
+// A uniform number from [0, 1), a function of what it is for (splitmix64: Steele, Lea and Flood,
+// OOPSLA 2014).
+double uniform(uint64_t seed, int64_t trajectory, int64_t draw);
+
 // One call. Rows are trajectories: row r is number r % trajectories of sample r / trajectories.
 template <class T>
 struct TrajectoryCall {
@@ -58,11 +62,12 @@ struct TrajectoryCall {
     int64_t initial_stride;  // from sample to sample
     const uint64_t* seeds;   // of the first num_seeds samples, then from the first one on again
     int64_t num_seeds, trajectories;
-};
 
-// A uniform number from [0, 1), a function of what it is for (splitmix64: Steele, Lea and Flood,
-// OOPSLA 2014).
-double uniform(uint64_t seed, int64_t trajectory, int64_t draw);
+    // What a row takes its choice by.
+    double number(int64_t row, int64_t draw) const {
+        return uniform(seeds[row / trajectories % num_seeds], row % trajectories, draw);
+    }
+};
 
 template <class T>
 class TrajectoryRun {

@@ -45,9 +45,19 @@ class TrajectoryBlock {
           chosen_(decided_.size() * W),
           scales_(decided_.size() * W) {}
 
-    void take(int64_t number) {
+    // Block `number` of the rows in this order; null: as they are numbered.
+    void take(int64_t number, const int64_t* rows = nullptr) {
         first_ = number * W;
+        rows_ = rows;
         std::fill(decided_.begin(), decided_.end(), uint8_t{0});
+    }
+
+    // The same samples, with the first operator of every choice.
+    void lead(int64_t number) {
+        take(number);
+        std::fill(decided_.begin(), decided_.end(), uint8_t{1});
+        std::fill(chosen_.begin(), chosen_.end(), 0);
+        std::fill(scales_.begin(), scales_.end(), T(1));
     }
 
     T* states(int64_t count) { return states_.get(count * size_); }
@@ -150,7 +160,7 @@ class TrajectoryBlock {
         for (int l = 0; l < W; ++l) numbers[l] = number(l, program_.num_draws);
         kernels_.trajectories->sample(view_, psi, numbers, addresses);
         for (int l = 0; l < count(); ++l) {
-            int64_t& state = states[first_ + l];
+            int64_t& state = states[row(l)];
             state = 0;
             for (size_t q = 0; q < program_.rows.size(); ++q)
                 state |= static_cast<int64_t>(
@@ -162,6 +172,7 @@ class TrajectoryBlock {
   private:
     static constexpr int64_t kMatrix = int64_t{8} * W;  // lanes of a 2x2 matrix
 
+    int64_t row(int lane) const { return rows_ ? rows_[first_ + lane] : first_ + lane; }
     int64_t count() const { return std::min<int64_t>(W, call_.angles.batch - first_); }
 
     static double sign(const Pauli& pauli) {
@@ -173,7 +184,7 @@ class TrajectoryBlock {
         const auto& paulis = call_.measurement.paulis;
         for (size_t k = 0; k < paulis.size(); ++k) {
             for (int l = 0; l < count(); ++l)
-                visit(k, l, (first_ + l) * static_cast<int64_t>(paulis.size()) + paulis[k].column);
+                visit(k, l, row(l) * static_cast<int64_t>(paulis.size()) + paulis[k].column);
         }
     }
 
@@ -249,11 +260,7 @@ class TrajectoryBlock {
     // --- Choices
     // ----------------------------------------------------------------------------------
 
-    double number(int lane, int64_t draw) const {
-        const int64_t row = first_ + lane;
-        return uniform(call_.seeds[row / call_.trajectories % call_.num_seeds],
-                       row % call_.trajectories, draw);
-    }
+    double number(int lane, int64_t draw) const { return call_.number(row(lane), draw); }
 
     // Below the sum of the least probabilities, a number chooses whatever the state is. False if
     // one of the lanes is beyond.
@@ -325,6 +332,7 @@ class TrajectoryBlock {
     const std::vector<uint8_t>* plain_;
     const std::vector<T>* dense_;
     int64_t size_, first_ = 0;
+    const int64_t* rows_ = nullptr;
     std::vector<uint8_t> decided_;  // [draws]
     std::vector<int32_t> chosen_;   // [draws][W]
     std::vector<T> scales_;         // [draws][W]

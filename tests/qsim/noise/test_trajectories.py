@@ -220,6 +220,21 @@ def test_initial_states_are_taken(kernels: Any) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("real", "tolerance"), PRECISIONS)
+def test_what_samples_share_is_theirs(kernels: Any, real: torch.dtype, tolerance: float) -> None:
+    """Many trajectories of samples that differ, in blocks of one sample and of two."""
+    weights, inputs = (t.to(real) for t in angles(3))
+    psi = torch.randn(3, 16, dtype=torch.complex128, generator=seeded(5))
+    psi = (psi / psi.norm(dim=1, keepdim=True)).to(torch.complex(weights, weights).dtype)
+    rows = Rows(
+        layered(), weights, inputs.repeat_interleave(75, 0), psi, 225, 75, seeds_of(seeded(), 3)
+    )
+    strings = Strings(PauliString(s) for s in ("ZIXI", "IYZZ"))
+    found, expected = blocks.expval(kernels, rows, strings), by_torch(rows, strings)
+    wrong = ((found - expected).abs() > tolerance).double().mean()
+    assert wrong <= (0.02 if real == torch.float32 else 0)  # rounding may turn a choice
+
+
 def test_long_ways_back_agree(kernels: Any) -> None:
     """More angles than states are kept at once, and jumps that nothing undoes."""
     circuit = Circuit(8)
