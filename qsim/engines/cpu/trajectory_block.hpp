@@ -172,7 +172,10 @@ class TrajectoryBlock {
   private:
     static constexpr int64_t kMatrix = int64_t{8} * W;  // lanes of a 2x2 matrix
 
-    int64_t row(int lane) const { return rows_ ? rows_[first_ + lane] : first_ + lane; }
+    int64_t row(int lane) const {  // of the last one for lanes beyond
+        const int64_t place = std::min(first_ + lane, call_.angles.batch - 1);
+        return rows_ ? rows_[place] : place;
+    }
     int64_t count() const { return std::min<int64_t>(W, call_.angles.batch - first_); }
 
     static double sign(const Pauli& pauli) {
