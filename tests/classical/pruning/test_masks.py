@@ -65,7 +65,7 @@ def test_units_of_every_granularity_go_as_one(granularity: str, units: int) -> N
 @given(st.integers(1, 40), st.floats(0, 0.999))
 def test_so_many_go_as_were_asked_for(size: int, sparsity: float) -> None:
     masks = make_masks(nn.Linear(size, 3), sparsity)
-    assert int((~masks["weight"]).sum()) == round(sparsity * 3 * size)
+    assert int((~masks["weight"]).sum()) == round(sparsity * (3 * size))
 
 
 def test_all_layers_compete_under_the_global_scope() -> None:
