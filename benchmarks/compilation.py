@@ -19,7 +19,7 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +203,24 @@ def failures(results: dict[str, dict[str, Any]]) -> Iterable[str]:
         yield f"geometric mean: {mean:.3f} is below 1.15"
 
 
+def pairs(
+    devices: Iterable[str], circuits: Iterable[str]
+) -> Iterator[tuple[str, str, Device, QuantumCircuit]]:
+    """Names of device and circuit, and both, where the circuit fits."""
+    titles = list(circuits)
+    for name in devices:
+        device = Device.from_name(name)
+        for title in titles:
+            circuit = CIRCUITS[title]()
+            if circuit.num_qubits <= device.num_qubits:
+                yield name, title, device, circuit
+
+
+def recorded(output: Path) -> dict[str, dict[str, Any]]:
+    """What a file has by device and circuit: pairs that are not measured now stay."""
+    return json.loads(output.read_text())["results"] if output.exists() else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -218,17 +236,11 @@ def main() -> None:
     if arguments.cpu_time:
         arguments.workers = 1
         search.perf_counter = workers.perf_counter = time.process_time
-    results: dict[str, dict[str, Any]] = {}
-    if arguments.output.exists():  # pairs that are not measured now stay
-        results = json.loads(arguments.output.read_text())["results"]
-    for name in arguments.devices:
-        device = Device.from_name(name)
-        for title in arguments.circuits:
-            circuit = CIRCUITS[title]()
-            if circuit.num_qubits <= device.num_qubits:
-                found = measure(device, circuit, arguments.budget, arguments.workers)
-                results.setdefault(name, {})[title] = found
-                print(name, title, json.dumps(found), flush=True)
+    results = recorded(arguments.output)
+    for name, title, device, circuit in pairs(arguments.devices, arguments.circuits):
+        found = measure(device, circuit, arguments.budget, arguments.workers)
+        results.setdefault(name, {})[title] = found
+        print(name, title, json.dumps(found), flush=True)
     ratios = [found["ratio"] for row in results.values() for found in row.values()]
     mean = statistics.geometric_mean(ratios)
     print(table(results, lambda found: f"{found['ratio']:.3f}"))

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from qiskit import QuantumCircuit, qasm2, transpile
 
-from benchmarks.compilation import CIRCUITS, RESULTS, SEEDS
+from benchmarks.compilation import CIRCUITS, RESULTS, SEEDS, pairs, recorded
 from benchmarks.report import machine, markdown, write
 from compile import CalibrationWarning, Compiled, Device, compile
 
@@ -241,24 +241,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", CalibrationWarning)
-    ours = json.loads(RESULTS.read_text())["results"]
+    ours = recorded(RESULTS)
     peers = installed()
-    results: dict[str, dict[str, Any]] = {}
-    if arguments.output.exists():  # pairs that are not measured now stay
-        results = json.loads(arguments.output.read_text())["results"]
-    for name in arguments.devices:
-        device = Device.from_name(name)
-        for title in arguments.circuits:
-            if title not in ours[name]:  # larger than the device
-                continue
-            circuit, level3 = CIRCUITS[title](), ours[name][title]["level3_esp"]
-            pair = {
-                label: measure(peer, circuit, device, level3, arguments.limit)
-                for label, peer in peers.items()
-            }
-            results.setdefault(name, {}).setdefault(title, {}).update(pair)
-            print(name, title, json.dumps(pair), flush=True)
-            _write(arguments, peers, results)
+    results = recorded(arguments.output)
+    for name, title, device, circuit in pairs(arguments.devices, arguments.circuits):
+        level3 = ours[name][title]["level3_esp"]
+        found = {
+            label: measure(peer, circuit, device, level3, arguments.limit)
+            for label, peer in peers.items()
+        }
+        results.setdefault(name, {}).setdefault(title, {}).update(found)
+        print(name, title, json.dumps(found), flush=True)
+        _write(arguments, peers, results)
     print(table(results, ours))
 
 
