@@ -27,6 +27,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -74,6 +75,17 @@ _PACKAGES = (
     "scikit-learn",
     "mlxtend",
 )
+
+
+class _Object(dict[str, Any]):
+    """What a JSON file holds; a key that was edited out of it is named with the file."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise damaged(self.path, f"it lacks {key!r}")
 
 
 class RunFolder:
@@ -139,7 +151,7 @@ class RunFolder:
             )
         folder = cls(path, {})
         header = folder.read_json(_RUN_FILE)
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
+        if header.get("format") != FORMAT:
             raise UsageError(
                 f"{str(path)!r} is not a run folder: its {_RUN_FILE} was not written by 'qml run'"
             )
@@ -214,13 +226,20 @@ class RunFolder:
         """Write a JSON file in one step; returns its path."""
         return self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
-    def read_json(self, name: str) -> Any:
-        """Read a JSON file. Raises UsageError if it is missing or damaged."""
-        text = self.read_text(name)
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file that holds an object.
+
+        Raises:
+            UsageError: it is missing or damaged; later, where a key is asked for that it lacks.
+        """
+        path, text = self.path / name, self.read_text(name)
         try:
-            return json.loads(text)
+            value = json.loads(text, object_hook=partial(_Object, path))
         except json.JSONDecodeError as error:
-            raise damaged(self.path / name, f"it is no JSON from line {error.lineno} on") from error
+            raise damaged(path, f"it is no JSON from line {error.lineno} on") from error
+        if not isinstance(value, _Object):
+            raise damaged(path, "it holds no object")
+        return value
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor], state: Any = None) -> Path:
         """Write tensors and a JSON-able state as one safetensors file; returns its path."""
@@ -233,12 +252,7 @@ class RunFolder:
     def stage(self, stage: str) -> dict[str, Any] | None:
         """The result of a finished stage, None if it has not finished."""
         name = f"stages/{stage}.json"
-        if not self.has(name):
-            return None
-        result = self.read_json(name)
-        if not isinstance(result, dict):
-            raise damaged(self.path / name, "it holds no stage result")
-        return result
+        return self.read_json(name) if self.has(name) else None
 
     def finish_stage(self, stage: str, result: Mapping[str, Any]) -> None:
         """Record the result of a stage; its checkpoint is no longer needed and goes."""

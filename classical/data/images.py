@@ -25,6 +25,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
+    def first(self, count: int) -> Split:
+        """The first images, all if there are fewer."""
+        return Split(self.x[:count], self.y[:count])
+
 
 @dataclass(frozen=True)
 class DataSet:

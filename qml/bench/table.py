@@ -14,6 +14,11 @@ HEAD = (
     *("task", "device", "row", "noise-free", "noisy"),
     *("1q pulses", "2q gates", "success", "CPU seconds", "seeds"),
 )
+FACTS = (
+    *("noise_free", "noisy", "parameters", "one_qubit_gates", "two_qubit_gates", "depth", "esp"),
+    "seconds",
+)
+"""Of a row: those of `qml.bench.measure.measure`, and the seconds that a processor worked."""
 
 
 class CellName(NamedTuple):
@@ -33,9 +38,8 @@ def summary(cells: Mapping[CellName, Mapping[str, Any]]) -> list[dict[str, Any]]
     """The rows of cells, put together over seeds: a record for every task, device and row.
 
     Returns:
-        "task", "device", "row", "seeds" (their number), and [mean, spread] over seeds of each fact
-        of `qml.bench.measure.measure` and of "seconds", which a processor worked; the spread is the
-        standard deviation, 0 for a single seed.
+        "task", "device", "row", "seeds" (their number), and [mean, spread] over seeds of each of
+        `FACTS`; the spread is the standard deviation, 0 for a single seed.
     """
     grouped: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for name, rows in cells.items():
@@ -43,7 +47,7 @@ def summary(cells: Mapping[CellName, Mapping[str, Any]]) -> list[dict[str, Any]]
             grouped.setdefault((name.task, name.device, row), []).append(facts)
     return [
         {"task": task, "device": device, "row": row, "seeds": len(found)}
-        | {key: spread([facts[key] for facts in found]) for key in found[0]}
+        | {key: spread([facts[key] for facts in found]) for key in FACTS}
         for (task, device, row), found in grouped.items()
     ]
 

@@ -43,7 +43,10 @@ def bench(
     console = output.console()
     with console.status("Loading packages"):
         from classical import kernels
-        from qsim.files import write_atomically
+        from qsim.files import check_writable, write_atomically
+
+    if out is not None:
+        check_writable(out)
 
     timings: list[Timing] = []
     with console.status("Measuring") as status:

@@ -162,6 +162,25 @@ def test_half_written_files_are_named(tmp_path: Path) -> None:
         folder.read_json("results.json")
 
 
+def test_what_was_edited_out_of_a_file_is_named(tmp_path: Path) -> None:
+    folder = create(tmp_path / "run")
+    folder.write_text("stages/search.json", '{"gene": {"layers": [1]}}')
+    found = folder.stage("search")
+    assert found is not None
+    assert found["gene"]["layers"] == [1]
+    with pytest.raises(
+        UsageError, match=r"search\.json' is damaged \(it lacks 'seconds'\): restore"
+    ):
+        found["seconds"]
+    with pytest.raises(
+        UsageError, match=r"search\.json' is damaged \(it lacks 'layout'\): restore"
+    ):
+        found["gene"]["layout"]
+    folder.write_text("results.json", "[1, 2]")
+    with pytest.raises(UsageError, match=r"results\.json' is damaged \(it holds no object\)"):
+        folder.read_json("results.json")
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = create(tmp_path / "run")
     with (

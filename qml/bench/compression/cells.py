@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from classical.data import DataSet, Split, load_images
+from classical.data import DataSet, load_images
 from classical.metrics import count_macs, model_size_bytes
 from classical.models import VGG, mnist_vgg
 from classical.pruning import ChannelPruner
@@ -80,7 +80,8 @@ class Cell:
         self.sizes = sizes
         data = load_images("mnist", seed)
         parts = zip((data.train, data.valid, data.test), sizes.samples, strict=True)
-        self.data = DataSet(data.name, data.num_classes, *(_first(*part) for part in parts))
+        chosen = (split.first(count) for split, count in parts)
+        self.data = DataSet(data.name, data.num_classes, *chosen)
         self.pruner = ChannelPruner(data.example)
 
     @cached_property
@@ -113,7 +114,3 @@ class Cell:
             "bytes": [before, after if outcome.size is None else outcome.size],
             "macs": [self.macs(model) for model in pair],
         }
-
-
-def _first(split: Split, count: int) -> Split:
-    return Split(split.x[:count], split.y[:count])

@@ -1,5 +1,6 @@
 """The study of compression at its smallest: every row runs, what has finished stays."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def test_the_table_and_the_picture(finished: RunFolder) -> None:
         row for _, methods in study.KINDS.values() for row in methods
     ]
     assert (finished.path / "compression.svg").exists()
-    assert finished.read_json("table.json")[0]["seeds"] == 1
+    assert json.loads(finished.read_text("table.json"))[0]["seeds"] == 1
 
 
 def test_another_study_is_refused(
@@ -218,6 +219,6 @@ def test_every_bar_but_that_of_time_is_met(tmp_path: Path) -> None:
     with ConsoleReporter(Console(quiet=True)) as reporter:
         study.run_study(folder, Sizes(), NAMES, processes=1, reporter=reporter)
     study.write_tables(folder, NAMES)
-    for found in folder.read_json("table.json"):
+    for found in json.loads(folder.read_text("table.json")):
         bar = table.BARS.get(found["row"])
         assert bar is None or replace(bar, seconds=None).met(found), found["row"]

@@ -104,7 +104,7 @@ def test_devices_that_are_too_small_are_left_out_and_named() -> None:
 
 
 def test_means_and_spreads_by_hand() -> None:
-    facts = {"one_qubit_gates": 1, "two_qubit_gates": 2, "esp": 0.5, "seconds": 1.0}
+    facts = dict.fromkeys(table.FACTS, 1.0) | {"two_qubit_gates": 2, "esp": 0.5}
     cells = {
         CellName("mnist-4", "quito", seed): {"human": {**facts, "noise_free": 0.9, "noisy": noisy}}
         for seed, noisy in enumerate((0.7, 0.8, 0.9))
@@ -122,7 +122,7 @@ def test_means_and_spreads_by_hand() -> None:
 
 
 def test_what_noise_takes_by_device_by_hand() -> None:
-    gates = {"one_qubit_gates": 1, "esp": 0.5, "seconds": 1.0}
+    others = dict.fromkeys(table.FACTS, 1.0)
     found = {
         ("FakeQuitoV2", "human"): {"noise_free": 0.9, "noisy": 0.5, "two_qubit_gates": 12},
         ("FakeTorino", "human"): {"noise_free": 0.8, "noisy": 0.7, "two_qubit_gates": 4},
@@ -130,7 +130,7 @@ def test_what_noise_takes_by_device_by_hand() -> None:
     }
     cells: dict[CellName, dict[str, dict[str, float]]] = {}
     for (device, row), facts in found.items():
-        cells.setdefault(CellName("mnist-4", device, 0), {})[row] = {**gates, **facts}
+        cells.setdefault(CellName("mnist-4", device, 0), {})[row] = {**others, **facts}
     records = table.summary(cells)
     assert table.by_device(records, "mnist-4").splitlines() == [
         "| mnist-4, % | noise-free | Quito | Torino | gap | two-qubit gates |",

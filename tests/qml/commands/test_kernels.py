@@ -22,6 +22,18 @@ def test_bench_prints_tables_and_writes_numbers(
     assert {"seconds", "gflops", "peak_gflops", "times_torch"} <= written["timings"][0].keys()
 
 
-def test_bench_refuses_another_kind_of_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["kernels", "bench", "--out", "kernels.csv"]) == 2
-    assert "--out writes .json, not '.csv'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("kernels.csv", "--out writes .json, not '.csv'"), ("folder.json", "(is a directory)")],
+)
+def test_bench_refuses_before_it_measures(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+    words: str,
+) -> None:
+    (tmp_path / "folder.json").mkdir()
+    monkeypatch.setattr("classical.kernels.bench", None)
+    assert main(["kernels", "bench", "--out", str(tmp_path / out)]) == 2
+    assert words in capsys.readouterr().err
