@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from qsim.circuit import Circuit
-from qsim.gates import Gate
+from qsim.gates import GATES, Gate
 from qsim.noise.channels import Channel
-from qsim.plan.lowering import Step, StepKind, gate_row, step_row
+from qsim.plan.lowering import Step, StepKind, gate_row, lower, step_row
 from qsim.sampling import Generator, uniforms
 from qsim.trig import PAULI, pauli_matrix
 
@@ -72,6 +72,9 @@ def draws_of(circuit: Circuit) -> int:
 @lru_cache(maxsize=4096)
 def row_of(acting: Gate | Channel) -> tuple[Any, ...]:
     """A gate or channel for the planner; see `qsim.plan.lowering.gate_row`."""
+    if acting == GATES["cz"]:  # CX only relabels, and H becomes part of what is next to it
+        turn, flip = lower(GATES["h"], (1,)), lower(GATES["cx"])
+        return 2, 0, [step_row(step) for step in (*turn, *flip, *turn)]
     if isinstance(acting, Gate):
         return gate_row(acting)
     return acting.num_qubits, 0, [step_row(step) for step in _steps(acting)]

@@ -137,6 +137,11 @@ class Planner {
 
   private:
     void flip(int q) {
+        FusedFactors& pending = pending_[q];
+        if (!pending.factors.empty() && !pending.diagonal) {  // no item of its own
+            pending.add({{0, 0}, {{0, 1, 1, 0}}, false, true}, {kConstant, 0, 0, 0});
+            return;
+        }
         flush(q);
         program_.offset ^= program_.columns[q];
     }

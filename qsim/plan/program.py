@@ -30,11 +30,12 @@ class Program:
         operations: Sequence[Operation[Any]],
         row: Callable[[Any], Any] = gate_row,
     ) -> None:
-        table, own = _gate_numbers(), dict[Any, int]()
+        size, own = len(GATES), dict[Any, int]()
+        table = _gate_numbers() if row is gate_row else {}
         numbers = []
         for gate, _, _ in operations:
             number = table.get(id(gate), -1)
-            numbers.append(own.setdefault(gate, len(table) + len(own)) if number < 0 else number)
+            numbers.append(own.setdefault(gate, size + len(own)) if number < 0 else number)
         angles = [angle for operation in operations for angle in operation.params]
         rows = [
             (_SOURCES[a.source], a.index, a.scale, a.offset)

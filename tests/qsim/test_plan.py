@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from qsim import Circuit, Input, PauliString, Weight, expval
+from qsim import Circuit, Input, PauliString, Weight, channels, expval
+from qsim.noise import blocks
 from qsim.plan.program import program_of
 
 pytestmark = pytest.mark.native
@@ -32,11 +33,19 @@ def ring(circuit: Circuit) -> Circuit:
         (Circuit(2).cry(W, 0, 1).cry(W, 1, 0), 2),
         (Circuit(2).rzz(W, 0, 1), 1),
         (Circuit(3).ccx(0, 1, 2), 1),
+        (Circuit(1).x(0), 0),
+        (Circuit(1).ry(W, 0).x(0).ry(W, 0), 1),
+        (Circuit(1).rz(W, 0).x(0).rz(W, 0), 2),  # that both are diagonal is worth more
     ],
     ids=repr,
 )
 def test_items_after_fusion(circuit: Circuit, items: int) -> None:
     assert program_of(circuit).native.num_items == items
+
+
+def test_cz_is_no_item_among_choices() -> None:
+    circuit = Circuit(2).ry(W, 0).ry(W, 1).cz(0, 1).append(channels.depolarizing(0.1, 2), [0, 1])
+    assert blocks.program_of(circuit.ry(W, 0).ry(W, 1)).native.num_items == 4
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,6 @@ namespace {
 
 constexpr int64_t kLongestGroup = 32;  // blocks
 
-uint64_t mixed(uint64_t z) {
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
 Place place_of(const Program& program, const Item& item) {
     Place place;
     const auto add = [&](uint64_t mask, uint64_t row, uint32_t flip) {
@@ -50,11 +44,15 @@ Place place_of(const Program& program, const Item& item) {
 
 }  // namespace
 
-double uniform(uint64_t seed, int64_t trajectory, int64_t draw) {
-    constexpr uint64_t kStep = 0x9e3779b97f4a7c15;
-    const uint64_t own = mixed(seed + kStep * static_cast<uint64_t>(trajectory + 1));
-    return static_cast<double>(mixed(own + kStep * static_cast<uint64_t>(draw + 1)) >> 11) *
-           0x1p-53;
+int32_t chosen_by(const Choice& choice, double number) {
+    const auto last = static_cast<int32_t>(choice.least.size()) - 1;
+    double beyond = 1;
+    for (int32_t k = 0; k <= last; ++k) {
+        const double least = choice.least[static_cast<size_t>(k)];
+        if (number < least) return k;
+        number -= least, beyond -= least;
+    }
+    return beyond < kRounding ? last : kOpen;
 }
 
 template <class T>
@@ -121,18 +119,11 @@ struct TrajectoryRun<T>::Implementation {
     // Calls read(block, psi) with the final states of all blocks.
     template <class Read>
     void finish(Read read) const;
-    // The same for many trajectories of a sample, up to their first own choice on one state.
+    // The same for many trajectories of a sample: once for those that choose alike, and up to the
+    // first own choice on one state for all.
     bool shares() const { return call.trajectories >= 2 * kLanes<T>; }
     template <class Read>
     void finish_in_order(Read read) const;
-
-    // The one sample of a block; -1 if there are several.
-    int64_t sample_of(int64_t block) const {
-        const int64_t first = block * kLanes<T>;
-        const int64_t last = std::min(first + kLanes<T>, call.angles.batch) - 1;
-        const int64_t sample = first / call.trajectories;
-        return last / call.trajectories == sample ? sample : -1;
-    }
 };
 
 template <class T>
@@ -168,27 +159,24 @@ void TrajectoryRun<T>::Implementation::finish_in_order(Read read) const {
         explicit Worker(const Implementation& run) : block(run), leader(run) {}
     };
     const Order order(call);
+    const auto blocks = static_cast<int64_t>(order.blocks.size());
     std::vector<std::unique_ptr<Worker>> workers(static_cast<size_t>(threads()));
     // Each group of blocks has a leader of its own: large groups, but enough for all threads.
-    const int64_t length = std::clamp<int64_t>(num_blocks() / (4 * threads()), 1, kLongestGroup);
-    const int64_t groups = (num_blocks() + length - 1) / length;
+    const int64_t length = std::clamp<int64_t>(blocks / (4 * threads()), 1, kLongestGroup);
+    const int64_t groups = (blocks + length - 1) / length;
     parallel_for(threads(), groups, [&](int64_t group, int thread) {
         auto& worker = workers[static_cast<size_t>(thread)];
         if (!worker) worker = std::make_unique<Worker>(*this);
         worker->leader.forget();
-        const int64_t end = std::min(num_blocks(), (group + 1) * length);
+        const int64_t end = std::min(blocks, (group + 1) * length);
         for (int64_t number = group * length; number < end; ++number) {
+            const WayBlock& lanes = order.blocks[static_cast<size_t>(number)];
+            const Way* ways = order.ways.data() + lanes.first;
             auto& block = worker->block;
             T* psi = block.states(1);
-            block.take(number, order.rows.data());
-            int begin = 0;
-            if (const int64_t sample = sample_of(number); sample >= 0) {
-                begin = order.leave[static_cast<size_t>(number * kLanes<T>)];
-                std::copy_n(worker->leader.before(begin, number, sample), size(), psi);
-            } else {
-                block.start(psi);
-            }
-            block.forward(begin, view.num_items, psi);
+            block.take(lanes, ways, order.rows.data());
+            std::copy_n(worker->leader.before(ways->leave, lanes.sample), size(), psi);
+            block.forward(ways->leave, view.num_items, psi);
             read(block, psi);
         }
     });

@@ -42,13 +42,52 @@ struct TrajectoryKernels {
     // after, and the product up to it; to shared and batched.
     void (*gradient)(const View<T>&, const Factor& factor, int64_t first_sample, const T* product,
                      const T* sums, const Gradients<T>& out);
-    // Where the cumulative |psi|^2 of each lane passes numbers[lane] of the whole: addresses [W].
-    void (*sample)(const View<T>&, const T* psi, const double* numbers, uint64_t* addresses);
+    // sums[run] += |psi|^2 over runs of so many addresses, lanes.
+    void (*squares)(const View<T>&, const T* psi, int64_t length, double* sums);
 };
 
-// A uniform number from [0, 1), a function of what it is for (splitmix64: Steele, Lea and Flood,
-// OOPSLA 2014).
-double uniform(uint64_t seed, int64_t trajectory, int64_t draw);
+// What a trajectory takes its choices by: uniform numbers from [0, 1), each a function of what it
+// is for (splitmix64: Steele, Lea and Flood, OOPSLA 2014).
+class Numbers {
+  public:
+    Numbers() = default;
+    Numbers(uint64_t seed, int64_t trajectory)
+        : own_(mixed(seed + kStep * static_cast<uint64_t>(trajectory + 1))) {}
+
+    double at(int64_t draw) const {
+        return static_cast<double>(mixed(own_ + kStep * static_cast<uint64_t>(draw + 1)) >> 11) *
+               0x1p-53;
+    }
+
+  private:
+    static constexpr uint64_t kStep = 0x9e3779b97f4a7c15;
+
+    static uint64_t mixed(uint64_t z) {
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        return z ^ z >> 31;
+    }
+
+    uint64_t own_ = 0;
+};
+
+constexpr int32_t kOpen = -1;  // the state decides
+constexpr double kRounding = 1e-9;
+
+// Below the sum of the least probabilities, a number chooses whatever the state is.
+int32_t chosen_by(const Choice& choice, double number);
+
+// Trajectories of a sample that choose alike: rows order[begin] to order[end].
+struct Way {
+    int64_t begin, end;
+    int leave;  // the first item where they do not choose the first operators
+};
+
+// Ways of a sample, a lane for each.
+struct WayBlock {
+    int64_t sample, first;
+    int count;
+};
 
 // One call. Rows are trajectories: row r is number r % trajectories of sample r / trajectories.
 template <class T>
@@ -63,9 +102,8 @@ struct TrajectoryCall {
     const uint64_t* seeds;   // of the first num_seeds samples, then from the first one on again
     int64_t num_seeds, trajectories;
 
-    // What a row takes its choice by.
-    double number(int64_t row, int64_t draw) const {
-        return uniform(seeds[row / trajectories % num_seeds], row % trajectories, draw);
+    Numbers numbers(int64_t row) const {
+        return {seeds[row / trajectories % num_seeds], row % trajectories};
     }
 };
 

@@ -45,16 +45,25 @@ class TrajectoryBlock {
           chosen_(decided_.size() * W),
           scales_(decided_.size() * W) {}
 
-    // Block `number` of the rows in this order; null: as they are numbered.
-    void take(int64_t number, const int64_t* rows = nullptr) {
+    // Rows as they are numbered.
+    void take(int64_t number) {
         first_ = number * W;
-        rows_ = rows;
-        std::fill(decided_.begin(), decided_.end(), uint8_t{0});
+        count_ = static_cast<int>(std::min<int64_t>(W, call_.angles.batch - first_));
+        ways_ = nullptr;
+        begin();
     }
 
-    // The same samples, with the first operator of every choice.
-    void lead(int64_t number) {
-        take(number);
+    // Ways, of rows in this order.
+    void take(const WayBlock& lanes, const Way* ways, const int64_t* rows) {
+        first_ = lanes.sample * call_.trajectories;  // angles are those of the sample
+        count_ = lanes.count;
+        ways_ = ways, rows_ = rows;
+        begin();
+    }
+
+    // A sample, with the first operator of every choice.
+    void lead(int64_t sample) {
+        first_ = sample * call_.trajectories;
         std::fill(decided_.begin(), decided_.end(), uint8_t{1});
         std::fill(chosen_.begin(), chosen_.end(), 0);
         std::fill(scales_.begin(), scales_.end(), T(1));
@@ -154,29 +163,60 @@ class TrajectoryBlock {
         kernels_.seed(view_, 0, view_.num_vectors(), psi, weights, lambda);
     }
 
-    void sample(const T* psi, int64_t* states) const {
-        double numbers[W];
-        uint64_t addresses[W];
-        for (int l = 0; l < W; ++l) numbers[l] = number(l, program_.num_draws);
-        kernels_.trajectories->sample(view_, psi, numbers, addresses);
-        for (int l = 0; l < count(); ++l) {
-            int64_t& state = states[row(l)];
-            state = 0;
-            for (size_t q = 0; q < program_.rows.size(); ++q)
-                state |= static_cast<int64_t>(
-                             parity(program_.rows[q] & (addresses[l] ^ program_.offset)))
-                         << q;
+    void sample(const T* psi, int64_t* states) {
+        const int64_t length = int64_t{1} << view_.num_qubits / 2;
+        double* sums = runs_.zeros(view_.num_vectors() / length * W);
+        kernels_.trajectories->squares(view_, psi, length, sums);
+        for (int l = 0; l < count_; ++l) {
+            each_row(l, [&](int64_t row) {
+                const double number = call_.numbers(row).at(program_.num_draws);
+                const uint64_t address = drawn(psi, sums, length, l, number);
+                int64_t& state = states[row];
+                state = 0;
+                for (size_t q = 0; q < program_.rows.size(); ++q)
+                    state |=
+                        static_cast<int64_t>(parity(program_.rows[q] & (address ^ program_.offset)))
+                        << q;
+            });
         }
     }
 
   private:
     static constexpr int64_t kMatrix = int64_t{8} * W;  // lanes of a 2x2 matrix
 
-    int64_t row(int lane) const {  // of the last one for lanes beyond
-        const int64_t place = std::min(first_ + lane, call_.angles.batch - 1);
-        return rows_ ? rows_[place] : place;
+    void begin() {
+        std::fill(decided_.begin(), decided_.end(), uint8_t{0});
+        for (int l = 0; l < count_; ++l)
+            numbers_[l] = call_.numbers(ways_ ? rows_[ways_[l].begin] : first_ + l);
     }
-    int64_t count() const { return std::min<int64_t>(W, call_.angles.batch - first_); }
+
+    // Calls visit(row) for the rows of a lane.
+    template <class Visit>
+    void each_row(int lane, Visit visit) const {
+        if (!ways_) return visit(first_ + lane);
+        for (int64_t k = ways_[lane].begin; k < ways_[lane].end; ++k) visit(rows_[k]);
+    }
+
+    // Where the cumulative |psi|^2 of a lane passes the number, as a part of the whole.
+    uint64_t drawn(const T* psi, const double* sums, int64_t length, int lane,
+                   double number) const {
+        const int64_t size = view_.num_vectors();
+        double bound = 0;
+        for (int64_t run = 0; run < size / length; ++run) bound += sums[run * W + lane];
+        bound *= number;
+        int64_t run = 0;
+        for (; run < size / length - 1 && sums[run * W + lane] <= bound; ++run)
+            bound -= sums[run * W + lane];
+        int64_t found = run * length;
+        for (int64_t p = found; p < (run + 1) * length; ++p) {
+            const double re = psi[2 * W * p + lane], im = psi[2 * W * p + W + lane];
+            const double square = re * re + im * im;
+            if (square > 0) found = p;  // also if rounding leaves the bound beyond all
+            if (square > bound) break;
+            bound -= square;
+        }
+        return static_cast<uint64_t>(found);
+    }
 
     static double sign(const Pauli& pauli) {
         return (pauli.sign ? -1 : 1) * (pauli.num_y & 2 ? -1 : 1);
@@ -186,8 +226,11 @@ class TrajectoryBlock {
     void each_value(Visit visit) const {
         const auto& paulis = call_.measurement.paulis;
         for (size_t k = 0; k < paulis.size(); ++k) {
-            for (int l = 0; l < count(); ++l)
-                visit(k, l, row(l) * static_cast<int64_t>(paulis.size()) + paulis[k].column);
+            for (int l = 0; l < count_; ++l) {
+                each_row(l, [&](int64_t row) {
+                    visit(k, l, row * static_cast<int64_t>(paulis.size()) + paulis[k].column);
+                });
+            }
         }
     }
 
@@ -263,39 +306,25 @@ class TrajectoryBlock {
     // --- Choices
     // ----------------------------------------------------------------------------------
 
-    double number(int lane, int64_t draw) const { return call_.number(row(lane), draw); }
-
-    // Below the sum of the least probabilities, a number chooses whatever the state is. False if
-    // one of the lanes is beyond.
-    bool decide(int32_t number_) {
-        const Choice& choice = program_.choices[static_cast<size_t>(number_)];
+    // False if the state of one of the lanes decides. Lanes beyond take the first operator.
+    bool decide(int32_t number) {
+        const Choice& choice = program_.choices[static_cast<size_t>(number)];
         const auto draw = static_cast<size_t>(choice.draw);
         if (decided_[draw]) return true;
-        const auto last = static_cast<int32_t>(choice.least.size()) - 1;
         bool all = true;
         for (int l = 0; l < W; ++l) {
-            double rest = l < count() ? number(l, choice.draw) : 0;
-            int32_t k = 0;
-            while (k <= last && rest >= choice.least[static_cast<size_t>(k)])
-                rest -= choice.least[static_cast<size_t>(k++)];
-            if (k > last && (l >= count() || beyond(choice) < kRounding)) k = last;
+            const int32_t k = l < count_ ? chosen_by(choice, numbers_[l].at(choice.draw)) : 0;
             chosen_[draw * W + static_cast<size_t>(l)] = k;
             scales_[draw * W + static_cast<size_t>(l)] = 1;
-            all = all && k <= last;
+            all = all && k != kOpen;
         }
         decided_[draw] = all;
         return all;
     }
 
-    static double beyond(const Choice& choice) {
-        double rest = 1;
-        for (const double least : choice.least) rest -= least;
-        return rest;
-    }
-
     // The lanes that were left open choose by their states.
-    void decide_by(int k, int32_t number_, const T* psi) {
-        const Choice& choice = program_.choices[static_cast<size_t>(number_)];
+    void decide_by(int k, int32_t number, const T* psi) {
+        const Choice& choice = program_.choices[static_cast<size_t>(number)];
         const auto draw = static_cast<size_t>(choice.draw);
         const auto side = static_cast<size_t>(std::sqrt(choice.entries));
         T* sums = sums_.get(static_cast<int64_t>(2 * W * choice.entries));
@@ -303,13 +332,13 @@ class TrajectoryBlock {
         std::vector<Complex> rho(choice.entries);
         for (size_t l = 0; l < W; ++l) {
             int32_t& found = chosen_[draw * W + l];
-            if (found < static_cast<int32_t>(choice.least.size())) continue;
+            if (found != kOpen) continue;
             for (size_t e = 0; e < rho.size(); ++e)
                 rho[e] = {static_cast<double>(sums[2 * W * e + l]),
                           static_cast<double>(sums[2 * W * e + W + l])};
             double norm = 0;
             for (size_t i = 0; i < side; ++i) norm += rho[i * (side + 1)].real();
-            double rest = number(static_cast<int>(l), choice.draw), square = norm;
+            double rest = numbers_[l].at(choice.draw), square = norm;
             for (const double least : choice.least) rest -= least;
             for (size_t o = 0; o < choice.least.size(); ++o) {
                 const double mean =
@@ -325,8 +354,6 @@ class TrajectoryBlock {
         decided_[draw] = 1;
     }
 
-    static constexpr double kRounding = 1e-9;
-
     const TrajectoryCall<T>& call_;
     const Program& program_;
     const Kernels<T>& kernels_;
@@ -334,14 +361,47 @@ class TrajectoryBlock {
     const Place* places_;
     const std::vector<uint8_t>* plain_;
     const std::vector<T>* dense_;
-    int64_t size_, first_ = 0;
+    int64_t size_, first_ = 0;   // whose angles the first lane takes
+    int count_ = 0;              // lanes in use
+    const Way* ways_ = nullptr;  // [lanes]; null: a row each
     const int64_t* rows_ = nullptr;
+    Numbers numbers_[W];
     std::vector<uint8_t> decided_;  // [draws]
     std::vector<int32_t> chosen_;   // [draws][W]
     std::vector<T> scales_;         // [draws][W]
     T* product_ = nullptr;
     bool identity_ = true;
     Reusable<T> states_, own_, factors_, lanes_, sums_, weights_;
+    Reusable<double> runs_;
+};
+
+// The state that the trajectories of a sample have in common, on its way.
+template <class T>
+class Leader {
+  public:
+    template <class Implementation>
+    explicit Leader(const Implementation& run) : block_(run) {}
+
+    // The state before an item, in all lanes; items must not fall as long as the sample is the
+    // same.
+    const T* before(int item, int64_t sample) {
+        T* psi = block_.states(1);
+        if (sample != sample_) {
+            block_.lead(sample);
+            block_.start(psi);
+            sample_ = sample, at_ = 0;
+        }
+        block_.forward(at_, item, psi);
+        at_ = item;
+        return psi;
+    }
+
+    void forget() { sample_ = -1; }
+
+  private:
+    TrajectoryBlock<T> block_;
+    int64_t sample_ = -1;
+    int at_ = 0;
 };
 
 }  // namespace

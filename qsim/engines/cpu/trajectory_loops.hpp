@@ -185,28 +185,18 @@ struct Trajectories {
         Matrices<T>::add_derivative(view, factor.angle, first, derivative, out);
     }
 
-    static void sample(const View<T>& view, const T* psi, const double* numbers,
-                       uint64_t* addresses) {
-        const int64_t size = view.num_vectors();
-        double bounds[W] = {}, sums[W] = {};
-        const auto add = [&](int64_t p, double* to) {
+    static void squares(const View<T>& view, const T* psi, int64_t length, double* sums) {
+        for (int64_t p = 0; p < view.num_vectors(); ++p) {
             const T* vector = psi + 2 * W * p;
+            double* run = sums + p / length * W;
             for (int l = 0; l < W; ++l)
-                to[l] += static_cast<double>(vector[l]) * static_cast<double>(vector[l]) +
-                         static_cast<double>(vector[W + l]) * static_cast<double>(vector[W + l]);
-        };
-        for (int64_t p = 0; p < size; ++p) add(p, bounds);
-        for (int l = 0; l < W; ++l) bounds[l] *= numbers[l], addresses[l] = 0;
-        for (int64_t p = 0; p < size; ++p) {  // the first address whose sum passes the bound
-            add(p, sums);
-            for (int l = 0; l < W; ++l) addresses[l] += sums[l] <= bounds[l];
+                run[l] += static_cast<double>(vector[l]) * static_cast<double>(vector[l]) +
+                          static_cast<double>(vector[W + l]) * static_cast<double>(vector[W + l]);
         }
-        for (int l = 0; l < W; ++l)
-            addresses[l] = std::min(addresses[l], static_cast<uint64_t>(size) - 1);
     }
 
     static constexpr TrajectoryKernels<T> table() {
-        return {factor, multiply, apply, contract, gradient, sample};
+        return {factor, multiply, apply, contract, gradient, squares};
     }
 };
 

@@ -95,6 +95,17 @@ def mixtures() -> Circuit:
     return circuit.append(channels.phase_damping(0.3), 1).ry(Weight(1), 1)
 
 
+def weak() -> Circuit:
+    """Errors so rare that trajectories have many in common, and gates that others absorb."""
+    circuit = mixtures().x(1).cz(1, 2)
+    for qubit in range(3):
+        circuit.append(channels.depolarizing(0.1, 2), [qubit, (qubit + 1) % 3]).cz(
+            qubit, (qubit + 1) % 3
+        )
+        circuit.append(channels.amplitude_damping(0.05), qubit).rx(Input(3), qubit).x(qubit)
+    return circuit.append(channels.depolarizing(0.05), 2)
+
+
 def angles(batch: int | None, size: int = 4) -> tuple[Tensor, Tensor]:
     shape = [size] if batch is None else [batch, size]
     weights = 4 * torch.rand(size, generator=seeded(1), dtype=torch.float64)
@@ -220,19 +231,41 @@ def test_initial_states_are_taken(kernels: Any) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("make", "labels"), [(layered, ("ZIXI", "IYZZ")), (weak, ("ZIX", "YZZ"))])
 @pytest.mark.parametrize(("real", "tolerance"), PRECISIONS)
-def test_what_samples_share_is_theirs(kernels: Any, real: torch.dtype, tolerance: float) -> None:
-    """Many trajectories of samples that differ, in blocks of one sample and of two."""
+def test_what_samples_share_is_theirs(
+    kernels: Any,
+    real: torch.dtype,
+    tolerance: float,
+    make: Callable[[], Circuit],
+    labels: tuple[str, ...],
+) -> None:
+    """Many trajectories of samples that differ."""
+    circuit = make()
     weights, inputs = (t.to(real) for t in angles(3))
-    psi = torch.randn(3, 16, dtype=torch.complex128, generator=seeded(5))
+    shape = (3, 2**circuit.num_qubits)
+    psi = torch.randn(shape, dtype=torch.complex128, generator=seeded(5))
     psi = (psi / psi.norm(dim=1, keepdim=True)).to(torch.complex(weights, weights).dtype)
     rows = Rows(
-        layered(), weights, inputs.repeat_interleave(75, 0), psi, 225, 75, seeds_of(seeded(), 3)
+        circuit, weights, inputs.repeat_interleave(75, 0), psi, 225, 75, seeds_of(seeded(), 3)
     )
-    strings = Strings(PauliString(s) for s in ("ZIXI", "IYZZ"))
+    strings = Strings(map(PauliString, labels))
     found, expected = blocks.expval(kernels, rows, strings), by_torch(rows, strings)
     wrong = ((found - expected).abs() > tolerance).double().mean()
     assert wrong <= (0.02 if real == torch.float32 else 0)  # rounding may turn a choice
+
+
+def test_each_trajectory_is_read_as_what_it_became(kernels: Any) -> None:
+    """Basis states, so that nothing is left to chance but the choices."""
+    circuit = Circuit(3).x(0).cx(0, 1)
+    for qubit in range(3):
+        circuit.append(channels.pauli_channel({"X": 0.1, "Z": 0.1}), qubit).cz(0, 1).cx(1, 2)
+        circuit.append(channels.amplitude_damping(0.1), qubit).x(2)
+    none = torch.empty(0, dtype=torch.float64)
+    rows = Rows(circuit, none, none, None, 1000, 500, seeds_of(seeded(), 2))
+    found, expected = blocks.samples(kernels, rows), rows.final_states(none, none).abs().argmax(1)
+    assert found.tolist() == expected.tolist()
+    assert len(found.unique()) == 8
 
 
 def test_long_ways_back_agree(kernels: Any) -> None:
