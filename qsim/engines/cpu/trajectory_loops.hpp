@@ -24,9 +24,13 @@ struct Trajectories {
     QSIM_INLINE static void write(T* vector, int c, const Z& z) {
         store(vector + c * N, z.re), store(vector + W + c * N, z.im);
     }
+    QSIM_INLINE static Z product(const Z& a, const Z& b) {
+        return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+    }
+    // In this order each term is one multiply-add.
     QSIM_INLINE static void add_product(const Z& a, const Z& b, Z& sum) {
-        sum.re += a.re * b.re - a.im * b.im;
-        sum.im += a.re * b.im + a.im * b.re;
+        sum.re = sum.re + a.re * b.re - a.im * b.im;
+        sum.im = sum.im + a.re * b.im + a.im * b.re;
     }
     QSIM_INLINE static Z conjugate(const Z& z) { return {z.re, -z.im}; }
 
@@ -109,9 +113,11 @@ struct Trajectories {
                 Z* in = D ? local : memory.data();
                 for (int i = 0; i < size; ++i) in[i] = read(from + 2 * W * (first ^ offsets[i]), c);
                 for (int i = 0; i < size; ++i) {
-                    Z sum{};
-                    for (int j = 0; j < size; ++j)
-                        add_product(D == 2 ? kept[(2 * i + j) % kMatrix] : at(i, j), in[j], sum);
+                    const auto entry_of = [&](int j) {
+                        return D == 2 ? kept[(2 * i + j) % kMatrix] : at(i, j);
+                    };
+                    Z sum = product(entry_of(0), in[0]);
+                    for (int j = 1; j < size; ++j) add_product(entry_of(j), in[j], sum);
                     write(to + 2 * W * (first ^ offsets[i]), c, sum);
                 }
             });
