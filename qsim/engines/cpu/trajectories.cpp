@@ -31,28 +31,21 @@ Place place_of(const Program& program, const Item& item) {
         place.controls.assign(program.controls.begin() + item.control_begin,
                               program.controls.begin() + item.control_end);
     }
-    Subspace space;
-    place.offsets = {0};
-    for (const uint64_t mask : place.masks) {
-        space.include(mask);
-        const size_t count = place.offsets.size();
-        for (size_t i = 0; i < count; ++i) place.offsets.push_back(place.offsets[i] ^ mask);
-    }
-    place.pivots = space.all_pivots();
+    place.span();
     return place;
 }
 
 }  // namespace
 
-int32_t chosen_by(const Choice& choice, double number) {
-    const auto last = static_cast<int32_t>(choice.least.size()) - 1;
-    double beyond = 1;
-    for (int32_t k = 0; k <= last; ++k) {
-        const double least = choice.least[static_cast<size_t>(k)];
-        if (number < least) return k;
-        number -= least, beyond -= least;
+void Place::span() {
+    Subspace space;
+    offsets = {0};
+    for (const uint64_t mask : masks) {
+        space.include(mask);
+        const size_t count = offsets.size();
+        for (size_t i = 0; i < count; ++i) offsets.push_back(offsets[i] ^ mask);
     }
-    return beyond < kRounding ? last : kOpen;
+    pivots = space.all_pivots();
 }
 
 template <class T>

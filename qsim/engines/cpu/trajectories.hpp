@@ -24,6 +24,9 @@ struct Place {
     std::vector<Control> controls;  // has an effect where all are 1
 
     size_t size() const { return offsets.size(); }
+
+    // Offsets and pivots, by the masks.
+    void span();
 };
 
 // Matrices are [rows][columns][re, im], of lanes [W] each, or of single numbers that lanes share.
@@ -36,6 +39,8 @@ struct TrajectoryKernels {
     // to <- the matrix, or its adjoint, on all vectors.
     void (*apply)(const View<T>&, const Place& place, bool lanes, bool adjoint, const T* matrix,
                   const T* from, T* to);
+    // Two matrices of lanes, on the first and the second qubit of a place of both, at once.
+    void (*apply_two)(const View<T>&, const Place& both, const T* first, const T* second, T* psi);
     // sums[i][j] = sum of a_i conj(b_j) over the place's cosets, lanes.
     void (*contract)(const View<T>&, const Place& place, const T* a, const T* b, T* sums);
     // A factor's derivative from sums [psi_i conj(lambda_j)] behind it, multiplied by what came
@@ -69,24 +74,6 @@ class Numbers {
     }
 
     uint64_t own_ = 0;
-};
-
-constexpr int32_t kOpen = -1;  // the state decides
-constexpr double kRounding = 1e-9;
-
-// Below the sum of the least probabilities, a number chooses whatever the state is.
-int32_t chosen_by(const Choice& choice, double number);
-
-// Trajectories of a sample that choose alike: rows order[begin] to order[end].
-struct Way {
-    int64_t begin, end;
-    int leave;  // the first item where they do not choose the first operators
-};
-
-// Ways of a sample, a lane for each.
-struct WayBlock {
-    int64_t sample, first;
-    int count;
 };
 
 // One call. Rows are trajectories: row r is number r % trajectories of sample r / trajectories.

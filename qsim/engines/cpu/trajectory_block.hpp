@@ -1,28 +1,37 @@
-// One block of trajectories on its way: matrices, choices, and what is read.
+// One block of trajectories on its way: matrices, passes, and what is read.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "memory.hpp"
 #include "trajectories.hpp"
+#include "trajectory_choices.hpp"
 
 namespace qsim::cpu {
+
+// Trajectories of a sample that choose alike: rows order[begin] to order[end].
+struct Way {
+    int64_t begin, end;
+    int leave;  // the first item where they do not choose the first operators
+};
+
+// Ways of a sample, a lane for each.
+struct WayBlock {
+    int64_t sample, first;
+    int count;
+};
+
 namespace {
 
-// Mean of K+K for an operator, in a density matrix that is not normalised.
-double mean_square(const Complex* operator_, const std::vector<Complex>& rho, size_t side) {
-    double total = 0;
-    for (size_t a = 0; a < side; ++a) {
-        for (size_t i = 0; i < side; ++i) {
-            for (size_t j = 0; j < side; ++j) {
-                const Complex left = operator_[a * side + i] * rho[i * side + j];
-                total += (left * std::conj(operator_[a * side + j])).real();
-            }
-        }
-    }
-    return total;
+// A place of the qubits of two others.
+inline Place together(const Place& a, const Place& b) {
+    Place place{0,  {a.masks[0], b.masks[0]}, {a.rows[0], b.rows[0]},
+                {}, a.flips | b.flips << 1,   {}};
+    place.span();
+    return place;
 }
 
 // W trajectories at a time.
@@ -38,35 +47,30 @@ class TrajectoryBlock {
           kernels_(run.kernels),
           view_(run.view),
           places_(run.places.data()),
-          plain_(run.plain.data()),
           dense_(run.dense.data()),
-          size_(run.size()),
-          decided_(static_cast<size_t>(program_.num_draws)),
-          chosen_(decided_.size() * W),
-          scales_(decided_.size() * W) {}
+          choices_(run.call.program, run.plain.data()),
+          size_(run.size()) {}
 
     // Rows as they are numbered.
     void take(int64_t number) {
         first_ = number * W;
         count_ = static_cast<int>(std::min<int64_t>(W, call_.angles.batch - first_));
         ways_ = nullptr;
-        begin();
+        choose();
     }
 
     // Ways, of rows in this order.
     void take(const WayBlock& lanes, const Way* ways, const int64_t* rows) {
-        first_ = lanes.sample * call_.trajectories;  // angles are those of the sample
+        first_ = lanes.sample * call_.trajectories;
         count_ = lanes.count;
         ways_ = ways, rows_ = rows;
-        begin();
+        choose();
     }
 
     // A sample, with the first operator of every choice.
     void lead(int64_t sample) {
         first_ = sample * call_.trajectories;
-        std::fill(decided_.begin(), decided_.end(), uint8_t{1});
-        std::fill(chosen_.begin(), chosen_.end(), 0);
-        std::fill(scales_.begin(), scales_.end(), T(1));
+        choices_.lead();
     }
 
     T* states(int64_t count) { return states_.get(count * size_); }
@@ -88,8 +92,37 @@ class TrajectoryBlock {
         }
     }
 
+    // Matrices on one qubit wait for one on another qubit, with which they share a pass.
     void forward(int begin, int end, T* psi) {
-        for (int k = begin; k < end; ++k) apply(k, false, psi, psi);
+        int waiting = -1;
+        const auto finish = [&] {
+            if (waiting >= 0) apply_matrix(waiting, true, false, waiting_, psi, psi);
+            waiting = -1;
+        };
+        waiting_ = waiting_lanes_.get(kMatrix);
+        for (int k = begin; k < end; ++k) {
+            const Item& item = program_.items[static_cast<size_t>(k)];
+            const bool alone = item.kind == kMatrixItem || item.kind == kChannelItem ||
+                               !places_[k].controls.empty();
+            if (alone) {
+                finish();
+                apply(k, false, psi, psi);
+                continue;
+            }
+            const int f = collect(item, item.factor_begin);
+            if (f < item.factor_end) {
+                finish();
+                follow(k, f, false, psi, psi);
+            } else if (!identity_ && waiting >= 0 && apart(places_[waiting], places_[k])) {
+                kernels_.trajectories->apply_two(view_, both(waiting, k), waiting_, product_, psi);
+                waiting = -1;
+            } else if (!identity_) {
+                finish();
+                std::copy_n(product_, kMatrix, waiting_);
+                waiting = k;
+            }
+        }
+        finish();
     }
 
     void apply(int k, bool back, const T* from, T* to) {
@@ -100,18 +133,12 @@ class TrajectoryBlock {
         }
         if (item.kind == kChannelItem) {
             const int32_t choice = program_.dense[static_cast<size_t>(item.dense)].choice;
-            if (!decide(choice)) decide_by(k, choice, from);
-            const T* lanes = chosen(choice);
+            if (!choices_.decide(choice)) decide_by(k, choice, from);
+            const T* lanes = choices_.lanes(choice);
             if (lanes || from != to) apply_or_copy(k, back, lanes, from, to);
             return;
         }
-        for (int f = item.factor_begin;; from = to) {
-            f = collect(item, f);
-            if (!identity_ || from != to)
-                apply_or_copy(k, back, identity_ ? nullptr : product_, from, to);
-            if (f == item.factor_end) return;
-            decide_by(k, program_.factors[static_cast<size_t>(f)].choice, to);
-        }
+        follow(k, collect(item, item.factor_begin), back, from, to);
     }
 
     // The derivatives of an item's angles; `given` is the state before it, lambda goes back.
@@ -184,10 +211,11 @@ class TrajectoryBlock {
   private:
     static constexpr int64_t kMatrix = int64_t{8} * W;  // lanes of a 2x2 matrix
 
-    void begin() {
-        std::fill(decided_.begin(), decided_.end(), uint8_t{0});
+    void choose() {
+        Numbers numbers[W];
         for (int l = 0; l < count_; ++l)
-            numbers_[l] = call_.numbers(ways_ ? rows_[ways_[l].begin] : first_ + l);
+            numbers[l] = call_.numbers(ways_ ? rows_[ways_[l].begin] : first_ + l);
+        choices_.begin(numbers, count_);
     }
 
     // Calls visit(row) for the rows of a lane.
@@ -234,6 +262,35 @@ class TrajectoryBlock {
         }
     }
 
+    // What was collected of an item up to factor f, and all behind it.
+    void follow(int k, int f, bool back, const T* from, T* to) {
+        const Item& item = program_.items[static_cast<size_t>(k)];
+        for (;; from = to, f = collect(item, f)) {
+            if (!identity_ || from != to)
+                apply_or_copy(k, back, identity_ ? nullptr : product_, from, to);
+            if (f == item.factor_end) return;
+            decide_by(k, program_.factors[static_cast<size_t>(f)].choice, to);
+        }
+    }
+
+    void decide_by(int k, int32_t choice, const T* psi) {
+        const size_t entries = program_.choices[static_cast<size_t>(choice)].entries;
+        T* sums = sums_.get(static_cast<int64_t>(2 * W * entries));
+        kernels_.trajectories->contract(view_, places_[k], psi, psi, sums);
+        choices_.decide_by(choice, sums);
+    }
+
+    // Whether each leaves the value of the other's qubit.
+    static bool apart(const Place& a, const Place& b) {
+        return !parity(a.rows[0] & b.masks[0]) && !parity(b.rows[0] & a.masks[0]);
+    }
+
+    const Place& both(int a, int b) {
+        auto [found, missing] = pairs_.try_emplace({a, b});
+        if (missing) found->second = together(places_[a], places_[b]);
+        return found->second;
+    }
+
     void apply_matrix(int k, bool lanes, bool back, const T* matrix, const T* from, T* to) const {
         kernels_.trajectories->apply(view_, places_[k], lanes, back, matrix, from, to);
     }
@@ -260,7 +317,7 @@ class TrajectoryBlock {
             kernels_.trajectories->factor(view_, factor, first_, to);
             return true;
         }
-        const T* lanes = chosen(factor.choice);
+        const T* lanes = choices_.lanes(factor.choice);
         if (lanes) std::copy_n(lanes, kMatrix, to);
         return lanes != nullptr;
     }
@@ -272,7 +329,7 @@ class TrajectoryBlock {
         identity_ = true;
         for (; f < item.factor_end; ++f) {
             const Factor& factor = program_.factors[static_cast<size_t>(f)];
-            if (factor.choice >= 0 && !decide(factor.choice)) return f;
+            if (factor.choice >= 0 && !choices_.decide(factor.choice)) return f;
             if (!matrix_of(factor, identity_ ? product_ : own)) continue;
             if (!identity_) kernels_.trajectories->multiply(own, false, product_);
             identity_ = false;
@@ -280,128 +337,23 @@ class TrajectoryBlock {
         return f;
     }
 
-    // Lanes of the operators that were chosen; null if they do nothing.
-    const T* chosen(int32_t number) {
-        const Choice& choice = program_.choices[static_cast<size_t>(number)];
-        const int32_t* operators = chosen_.data() + choice.draw * W;
-        const T* scales = scales_.data() + choice.draw * W;
-        bool plain = true;
-        for (int l = 0; l < W; ++l)
-            plain = plain && plain_[number][static_cast<size_t>(operators[l])] && scales[l] == 1;
-        if (plain) return nullptr;
-        T* lanes = lanes_.get(static_cast<int64_t>(2 * W * choice.entries));
-        for (int l = 0; l < W; ++l) {
-            const Complex* entries =
-                choice.operators.data() + static_cast<size_t>(operators[l]) * choice.entries;
-            for (size_t e = 0; e < choice.entries; ++e) {
-                lanes[2 * W * e + static_cast<size_t>(l)] =
-                    scales[l] * static_cast<T>(entries[e].real());
-                lanes[2 * W * e + W + static_cast<size_t>(l)] =
-                    scales[l] * static_cast<T>(entries[e].imag());
-            }
-        }
-        return lanes;
-    }
-
-    // --- Choices
-    // ----------------------------------------------------------------------------------
-
-    // False if the state of one of the lanes decides. Lanes beyond take the first operator.
-    bool decide(int32_t number) {
-        const Choice& choice = program_.choices[static_cast<size_t>(number)];
-        const auto draw = static_cast<size_t>(choice.draw);
-        if (decided_[draw]) return true;
-        bool all = true;
-        for (int l = 0; l < W; ++l) {
-            const int32_t k = l < count_ ? chosen_by(choice, numbers_[l].at(choice.draw)) : 0;
-            chosen_[draw * W + static_cast<size_t>(l)] = k;
-            scales_[draw * W + static_cast<size_t>(l)] = 1;
-            all = all && k != kOpen;
-        }
-        decided_[draw] = all;
-        return all;
-    }
-
-    // The lanes that were left open choose by their states.
-    void decide_by(int k, int32_t number, const T* psi) {
-        const Choice& choice = program_.choices[static_cast<size_t>(number)];
-        const auto draw = static_cast<size_t>(choice.draw);
-        const auto side = static_cast<size_t>(std::sqrt(choice.entries));
-        T* sums = sums_.get(static_cast<int64_t>(2 * W * choice.entries));
-        kernels_.trajectories->contract(view_, places_[k], psi, psi, sums);
-        std::vector<Complex> rho(choice.entries);
-        for (size_t l = 0; l < W; ++l) {
-            int32_t& found = chosen_[draw * W + l];
-            if (found != kOpen) continue;
-            for (size_t e = 0; e < rho.size(); ++e)
-                rho[e] = {static_cast<double>(sums[2 * W * e + l]),
-                          static_cast<double>(sums[2 * W * e + W + l])};
-            double norm = 0;
-            for (size_t i = 0; i < side; ++i) norm += rho[i * (side + 1)].real();
-            double rest = numbers_[l].at(choice.draw), square = norm;
-            for (const double least : choice.least) rest -= least;
-            for (size_t o = 0; o < choice.least.size(); ++o) {
-                const double mean =
-                    mean_square(choice.operators.data() + o * choice.entries, rho, side);
-                const double more = choice.weights[o] * mean / norm - choice.least[o];
-                if (more <= kRounding) continue;
-                found = static_cast<int32_t>(o), square = mean;
-                if (rest < more) break;
-                rest -= more;
-            }
-            scales_[draw * W + l] = static_cast<T>(1 / std::sqrt(square));
-        }
-        decided_[draw] = 1;
-    }
-
     const TrajectoryCall<T>& call_;
     const Program& program_;
     const Kernels<T>& kernels_;
     const View<T>& view_;
     const Place* places_;
-    const std::vector<uint8_t>* plain_;
     const std::vector<T>* dense_;
-    int64_t size_, first_ = 0;   // whose angles the first lane takes
+    Choices<T> choices_;
+    int64_t size_, first_ = 0;   // the row whose angles the first lane takes
     int count_ = 0;              // lanes in use
     const Way* ways_ = nullptr;  // [lanes]; null: a row each
     const int64_t* rows_ = nullptr;
-    Numbers numbers_[W];
-    std::vector<uint8_t> decided_;  // [draws]
-    std::vector<int32_t> chosen_;   // [draws][W]
-    std::vector<T> scales_;         // [draws][W]
     T* product_ = nullptr;
     bool identity_ = true;
-    Reusable<T> states_, own_, factors_, lanes_, sums_, weights_;
+    std::map<std::pair<int, int>, Place> pairs_;  // of items
+    T* waiting_ = nullptr;
+    Reusable<T> states_, waiting_lanes_, own_, factors_, sums_, weights_;
     Reusable<double> runs_;
-};
-
-// The state that the trajectories of a sample have in common, on its way.
-template <class T>
-class Leader {
-  public:
-    template <class Implementation>
-    explicit Leader(const Implementation& run) : block_(run) {}
-
-    // The state before an item, in all lanes; items must not fall as long as the sample is the
-    // same.
-    const T* before(int item, int64_t sample) {
-        T* psi = block_.states(1);
-        if (sample != sample_) {
-            block_.lead(sample);
-            block_.start(psi);
-            sample_ = sample, at_ = 0;
-        }
-        block_.forward(at_, item, psi);
-        at_ = item;
-        return psi;
-    }
-
-    void forget() { sample_ = -1; }
-
-  private:
-    TrajectoryBlock<T> block_;
-    int64_t sample_ = -1;
-    int at_ = 0;
 };
 
 }  // namespace

@@ -140,6 +140,31 @@ struct Trajectories {
         (lanes ? apply_any<true> : apply_any<false>)(view, place, adjoint, matrix, from, to);
     }
 
+    // One reading and writing for both.
+    static void apply_two(const View<T>& view, const Place& both, const T* first, const T* second,
+                          T* psi) {
+        const uint64_t* offsets = both.offsets.data();
+        for (int c = 0; c < C; ++c) {
+            const Matrix2<V> one = lanes_of(first, c), two = lanes_of(second, c);
+            each_coset(view, both, [&](uint64_t base) {
+                Z z[4];
+                for (int i = 0; i < 4; ++i) z[i] = read(psi + 2 * W * (base ^ offsets[i]), c);
+                turn(one, z[0], z[1]), turn(one, z[2], z[3]);
+                turn(two, z[0], z[2]), turn(two, z[1], z[3]);
+                for (int i = 0; i < 4; ++i) write(psi + 2 * W * (base ^ offsets[i]), c, z[i]);
+            });
+        }
+    }
+
+    QSIM_INLINE static void turn(const Matrix2<V>& m, Z& zero, Z& one) {
+        Z sums[2];
+        for (int i = 0; i < 2; ++i) {
+            sums[i] = product({m.re[2 * i], m.im[2 * i]}, zero);
+            add_product({m.re[2 * i + 1], m.im[2 * i + 1]}, one, sums[i]);
+        }
+        zero = sums[0], one = sums[1];
+    }
+
     template <int D>
     static void contract_of(const View<T>& view, const Place& place, const T* a, const T* b,
                             T* sums) {
@@ -202,7 +227,7 @@ struct Trajectories {
     }
 
     static constexpr TrajectoryKernels<T> table() {
-        return {factor, multiply, apply, contract, gradient, squares};
+        return {factor, multiply, apply, apply_two, contract, gradient, squares};
     }
 };
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "parallel.hpp"
-#include "trajectories.hpp"
+#include "trajectory_block.hpp"
 
 namespace qsim::cpu {
 
@@ -146,6 +146,35 @@ struct Order {
         }
         ways.insert(ways.end(), found.begin(), found.end());
     }
+};
+
+// The state that the trajectories of a sample have in common, on its way.
+template <class T>
+class Leader {
+  public:
+    template <class Implementation>
+    explicit Leader(const Implementation& run) : block_(run) {}
+
+    // The state before an item, in all lanes; items must not fall as long as the sample is the
+    // same.
+    const T* before(int item, int64_t sample) {
+        T* psi = block_.states(1);
+        if (sample != sample_) {
+            block_.lead(sample);
+            block_.start(psi);
+            sample_ = sample, at_ = 0;
+        }
+        block_.forward(at_, item, psi);
+        at_ = item;
+        return psi;
+    }
+
+    void forget() { sample_ = -1; }
+
+  private:
+    TrajectoryBlock<T> block_;
+    int64_t sample_ = -1;
+    int at_ = 0;
 };
 
 }  // namespace qsim::cpu
