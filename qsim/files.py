@@ -41,16 +41,16 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """Before long work: whether `write_atomically` will have a place; missing folders are made.
+    """Before long work: whether `write_atomically` will have a place; nothing is left there.
 
     Raises:
         UsageError: it will not.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        with tempfile.TemporaryFile(dir=path.parent):
+        nearest = next(folder for folder in path.parents if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise unwritable(path, error) from error

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from qml.bench.energies import MOLECULE_TASKS
 from qml.bench.rows import ABLATIONS
-from qml.bench.tables import head, line, spread
+from qml.bench.tables import about, head, line, spread
 
 HEAD = (
     *("task", "device", "row", "noise-free", "noisy"),
@@ -116,9 +116,8 @@ def _cells(record: dict[str, Any]) -> Iterator[str]:
     yield from (record["task"], record["device"], record["row"])
     factor, unit = (1, " mHa") if record["task"] in MOLECULE_TASKS else (100, " %")
     for key in ("noise_free", "noisy"):
-        middle, spread = record[key]
-        about = f" ± {factor * spread:.1f}" if record["seeds"] > 1 else ""
-        yield f"{factor * middle:.1f}{about}{unit}"
+        middle, deviation = record[key]
+        yield f"{factor * middle:.1f}{about(factor * deviation, record['seeds'])}{unit}"
     for key, digits in (("one_qubit_gates", 0), ("two_qubit_gates", 0), ("esp", 3), ("seconds", 1)):
         yield f"{record[key][0]:.{digits}f}"
     yield str(record["seeds"])

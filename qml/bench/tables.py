@@ -11,6 +11,11 @@ def spread(values: Sequence[float]) -> list[float]:
     return [mean(values), stdev(values) if len(values) > 1 else 0.0]
 
 
+def about(deviation: float, seeds: int) -> str:
+    """The spread behind its mean; a single seed has none."""
+    return f" ± {deviation:.1f}" if seeds > 1 else ""
+
+
 def head(cells: Sequence[str]) -> list[str]:
     """The first two lines of a table in Markdown."""
     return [line(cells), line(["---"] * len(cells))]

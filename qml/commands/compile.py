@@ -72,9 +72,8 @@ def compile_file(
     ] = None,
 ) -> None:
     """Compile a circuit for a device as well as time allows, and say what it costs."""
-    for option, path, known in (("--out", out, _CIRCUITS), ("--plot", plot, _PLOTS)):
-        if path is not None:
-            _check(option, path, known)
+    output.check_file("--out", out, _CIRCUITS)
+    output.check_file("--plot", plot, _PLOTS)
     console = output.console()
     with console.status("Loading packages, circuit and device"):
         from compile import Device, compile
@@ -101,17 +100,6 @@ def compile_file(
         _write(compiled, out)
     if plot is not None:
         _draw(compiled, plot)
-
-
-def _check(option: str, path: Path, known: tuple[str, ...]) -> None:
-    """Refuse now what could not be written in the end."""
-    from qsim.errors import UsageError
-    from qsim.files import check_writable
-
-    if path.suffix not in known:
-        given = path.suffix or "nothing"
-        raise UsageError(f"{option} writes {' or '.join(known)}, not {given!r}")
-    check_writable(path)
 
 
 def _costs(compiled: Compiled) -> Table:

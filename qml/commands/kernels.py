@@ -36,17 +36,11 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Write the numbers: .json.")] = None,
 ) -> None:
     """Check and time every technique, beside the processor's peak and beside PyTorch."""
-    if out is not None and out.suffix != ".json":
-        from qsim.errors import UsageError
-
-        raise UsageError(f"--out writes .json, not {out.suffix or 'nothing'!r}")
+    output.check_file("--out", out, (".json",))
     console = output.console()
     with console.status("Loading packages"):
         from classical import kernels
-        from qsim.files import check_writable, write_atomically
-
-    if out is not None:
-        check_writable(out)
+        from qsim.files import write_atomically
 
     timings: list[Timing] = []
     with console.status("Measuring") as status:

@@ -98,7 +98,7 @@ class JobConfig:
         """The settings that a run was started with. Raises UsageError if they are incomplete."""
         try:
             return cls(**{**folder.config, "sizes": Preset(**folder.config["sizes"])})
-        except (KeyError, TypeError) as error:
+        except TypeError as error:
             raise damaged(folder.path / "run.json", "its configuration is not complete") from error
 
     @property

@@ -95,6 +95,7 @@ def test_remarks_on_a_calibration_are_sentences(run: Run) -> None:
         ("compile bell.qasm --effort most", "fast, balanced, best, not 'most'"),
         ("compile bell.qasm --out a.txt", "--out writes .json or .qasm, not '.txt'"),
         ("compile bell.qasm --plot a.gif7", "--plot writes .png or .svg or .pdf, not '.gif7'"),
+        ("compile bell.qasm --effort fast --plot no/a.png", "cannot write 'no/a.png'"),
         ("compile none.qasm --plot bell.qasm/a.png", "cannot write 'bell.qasm/a.png'"),
         ("compile none.qasm --out bell.qasm/a.json", "cannot write 'bell.qasm/a.json'"),
         ("compile bell.qasm --budget 0", "a number of seconds above 0"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qml.bench.compression import once_for_all
-from qml.bench.tables import head, line, spread
+from qml.bench.tables import about, head, line, spread
 
 HEAD = (
     *("method", "accuracy before, %", "after, %", "points", "KB before", "KB after", "smaller"),
@@ -113,7 +113,7 @@ def _cells(record: Mapping[str, Any]) -> Iterator[str]:
     for key in ("before", "after"):
         yield f"{100 * record[key][0]:.1f}"
     middle, deviation = record["points"]
-    yield f"{middle:+.1f} ± {deviation:.1f}" if record["seeds"] > 1 else f"{middle:+.1f}"
+    yield f"{middle:+.1f}{about(deviation, record['seeds'])}"
     for key in ("bytes_before", "bytes_after"):
         yield f"{record[key][0] / 1e3:.1f}"
     yield f"{record['smaller'][0]:.1f}x"

@@ -12,7 +12,7 @@
 
 namespace qsim::cpu {
 
-// Trajectories of a sample that choose alike: rows order[begin] to order[end].
+// Trajectories of a sample that choose alike: from rows[begin] up to rows[end] of the order.
 struct Way {
     int64_t begin, end;
     int leave;  // the first item where they do not choose the first operators
@@ -95,11 +95,11 @@ class TrajectoryBlock {
     // Matrices on one qubit wait for one on another qubit, with which they share a pass.
     void forward(int begin, int end, T* psi) {
         int waiting = -1;
+        T* matrix = waiting_.get(kMatrix);
         const auto finish = [&] {
-            if (waiting >= 0) apply_matrix(waiting, true, false, waiting_, psi, psi);
+            if (waiting >= 0) apply_matrix(waiting, true, false, matrix, psi, psi);
             waiting = -1;
         };
-        waiting_ = waiting_lanes_.get(kMatrix);
         for (int k = begin; k < end; ++k) {
             const Item& item = program_.items[static_cast<size_t>(k)];
             const bool alone = item.kind == kMatrixItem || item.kind == kChannelItem ||
@@ -114,11 +114,11 @@ class TrajectoryBlock {
                 finish();
                 follow(k, f, false, psi, psi);
             } else if (!identity_ && waiting >= 0 && apart(places_[waiting], places_[k])) {
-                kernels_.trajectories->apply_two(view_, both(waiting, k), waiting_, product_, psi);
+                kernels_.trajectories->apply_two(view_, both(waiting, k), matrix, product_, psi);
                 waiting = -1;
             } else if (!identity_) {
                 finish();
-                std::copy_n(product_, kMatrix, waiting_);
+                std::copy_n(product_, kMatrix, matrix);
                 waiting = k;
             }
         }
@@ -192,12 +192,15 @@ class TrajectoryBlock {
 
     void sample(const T* psi, int64_t* states) {
         const int64_t length = int64_t{1} << view_.num_qubits / 2;
-        double* sums = runs_.zeros(view_.num_vectors() / length * W);
+        const int64_t runs = view_.num_vectors() / length;
+        double* sums = runs_.zeros(runs * W);
         kernels_.trajectories->squares(view_, psi, length, sums);
         for (int l = 0; l < count_; ++l) {
+            double whole = 0;
+            for (int64_t run = 0; run < runs; ++run) whole += sums[run * W + l];
             each_row(l, [&](int64_t row) {
                 const double number = call_.numbers(row).at(program_.num_draws);
-                const uint64_t address = drawn(psi, sums, length, l, number);
+                const uint64_t address = drawn(psi, sums, length, l, whole * number);
                 int64_t& state = states[row];
                 state = 0;
                 for (size_t q = 0; q < program_.rows.size(); ++q)
@@ -225,16 +228,11 @@ class TrajectoryBlock {
         for (int64_t k = ways_[lane].begin; k < ways_[lane].end; ++k) visit(rows_[k]);
     }
 
-    // Where the cumulative |psi|^2 of a lane passes the number, as a part of the whole.
-    uint64_t drawn(const T* psi, const double* sums, int64_t length, int lane,
-                   double number) const {
-        const int64_t size = view_.num_vectors();
-        double bound = 0;
-        for (int64_t run = 0; run < size / length; ++run) bound += sums[run * W + lane];
-        bound *= number;
+    // Where the cumulative |psi|^2 of a lane passes the bound; sums are those of runs.
+    uint64_t drawn(const T* psi, const double* sums, int64_t length, int lane, double bound) const {
+        const int64_t last = view_.num_vectors() / length - 1;
         int64_t run = 0;
-        for (; run < size / length - 1 && sums[run * W + lane] <= bound; ++run)
-            bound -= sums[run * W + lane];
+        for (; run < last && sums[run * W + lane] <= bound; ++run) bound -= sums[run * W + lane];
         int64_t found = run * length;
         for (int64_t p = found; p < (run + 1) * length; ++p) {
             const double re = psi[2 * W * p + lane], im = psi[2 * W * p + W + lane];
@@ -351,8 +349,7 @@ class TrajectoryBlock {
     T* product_ = nullptr;
     bool identity_ = true;
     std::map<std::pair<int, int>, Place> pairs_;  // of items
-    T* waiting_ = nullptr;
-    Reusable<T> states_, waiting_lanes_, own_, factors_, sums_, weights_;
+    Reusable<T> states_, waiting_, own_, factors_, sums_, weights_;
     Reusable<double> runs_;
 };
 

@@ -99,9 +99,8 @@ def weak() -> Circuit:
     """Errors so rare that trajectories have many in common, and gates that others absorb."""
     circuit = mixtures().x(1).cz(1, 2)
     for qubit in range(3):
-        circuit.append(channels.depolarizing(0.1, 2), [qubit, (qubit + 1) % 3]).cz(
-            qubit, (qubit + 1) % 3
-        )
+        pair = (qubit, (qubit + 1) % 3)
+        circuit.append(channels.depolarizing(0.1, 2), pair).cz(*pair)
         circuit.append(channels.amplitude_damping(0.05), qubit).rx(Input(3), qubit).x(qubit)
     return circuit.append(channels.depolarizing(0.05), 2)
 
